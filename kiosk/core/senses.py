@@ -1,0 +1,279 @@
+"""Facts that hold beside the main job: levels, masses, temperatures, storage, faults, latches.
+
+:func:`notice` takes every event first; the phase of the main job then acts on what is known.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kiosk.core import interlock
+from kiosk.core.effects import Answer, Append, AppendLater, Effect
+from kiosk.core.events import (
+    Appended,
+    DeviceLost,
+    DeviceReturned,
+    EmptyingReported,
+    Event,
+    HazardClearRequested,
+    InputsLost,
+    LanguageChosen,
+    LedgerOpened,
+    Levels,
+    LevelsRead,
+    MassWeighed,
+    ServerTimeReceived,
+    StorageFailed,
+    StorageReturned,
+    SyncChanged,
+    TariffReceived,
+    TemperatureMeasured,
+    TemperatureMissed,
+)
+from kiosk.core.interlock import Temperature
+from kiosk.core.states import Bin
+from kiosk.core.tariff import CapClock
+from sync.records import (
+    Emptied,
+    FaultCleared,
+    FaultRaised,
+    HazardCleared,
+    HazardRaised,
+    ServiceEntered,
+    ServiceLeft,
+)
+
+CLEAR_TICKET = "clear:"
+EMPTY_TICKET = "empty:"
+HAZARD_TICKET = "hazard:"
+
+ESSENTIAL_DEVICES = ("scale", "pins")
+"""Without these nothing can be accepted; a lost card reader only keeps that way in shut."""
+
+
+def notice(bin: Bin, event: Event, now_ms: int) -> tuple[Bin, tuple[Effect, ...]]:
+    """Take in one event's facts. The main job has not acted on it yet."""
+    bin, effects = learn(bin, event, now_ms)
+    bin, raised = latch(bin)
+    bin, faults = reconcile_faults(bin, now_ms)
+    return bin, (*effects, *raised, *faults)
+
+
+def learn(bin: Bin, event: Event, now_ms: int) -> tuple[Bin, tuple[Effect, ...]]:
+    match event:
+        case LevelsRead(levels=levels):
+            return levels_read(bin, levels)
+        case MassWeighed():
+            return mass_weighed(bin, event, now_ms), ()
+        case TemperatureMeasured(sensor=sensor, milli_celsius=milli) if interlock.plausible(milli):
+            reading = Temperature(milli_celsius=milli, at_ms=now_ms)
+            return replace(bin, temperatures={**bin.temperatures, sensor: reading}), ()
+        case TemperatureMeasured() | TemperatureMissed():
+            return bin, ()  # silence: the sensor goes stale
+        case DeviceLost(device=device, detail=detail):
+            return replace(bin, lost={**bin.lost, device: detail}), ()
+        case DeviceReturned(device=device):
+            return replace(bin, lost={name: why for name, why in bin.lost.items() if name != device}), ()
+        case InputsLost(source=source):
+            return replace(bin, inputs_lost=source), ()
+        case LedgerOpened():
+            return ledger_opened(bin, event, now_ms), ()
+        case Appended(ticket=ticket, counts=counts):
+            return appended(replace(bin, counts=counts), ticket)
+        case StorageFailed(reason=reason, damaged=damaged):
+            return replace(bin, storage_trouble=reason, ledger_damaged=damaged), ()
+        case StorageReturned():
+            return replace(bin, storage_trouble=None, ledger_damaged=False), ()
+        case SyncChanged(online=online, counts=counts, trouble=trouble):
+            return replace(bin, online=online, sync_trouble=trouble, counts=counts or bin.counts), ()
+        case ServerTimeReceived(wall_ms=wall_ms):
+            return replace(bin, cap_clock=bin.cap_clock.told(wall_ms, now_ms)), ()
+        case TariffReceived(tariff=tariff):
+            return replace(bin, tariff=tariff), ()
+        case LanguageChosen(language=language):
+            return replace(bin, language=language), ()
+        case HazardClearRequested(ticket=ticket, reason=reason):
+            return bin, clear_hazards(bin, ticket, reason, now_ms)
+        case EmptyingReported(ticket=ticket, note=note):
+            return bin, (report_emptied(bin, ticket, note),)
+        case _:
+            return bin, ()
+
+
+def levels_read(bin: Bin, levels: Levels) -> tuple[Bin, tuple[Effect, ...]]:
+    before = bin.levels
+    bin = replace(bin, levels=levels, inputs_lost=None)
+    effects: list[Effect] = []
+    if before is not None and before.door_closed != levels.door_closed and bin.ledger_open:
+        effects.append(AppendLater(body=ServiceLeft() if levels.door_closed else ServiceEntered()))
+    if before is not None and levels.door_closed and not before.door_closed:
+        bin = replace(bin, gate_blocked=None)  # a technician was inside: the gate may be tried again
+    if levels.flap_closed:
+        bin = replace(bin, flap_stuck=False)
+    return bin, tuple(effects)
+
+
+def mass_weighed(bin: Bin, mass: MassWeighed, now_ms: int) -> Bin:
+    before = bin.mass
+    agrees = (
+        mass.stable
+        and before is not None
+        and before.stable
+        and abs(mass.mass_mg - before.mass_mg) <= bin.settings.stable_within_mg
+    )
+    return replace(bin, mass=mass, mass_ms=now_ms, equal_stable=bin.equal_stable + 1 if agrees else int(mass.stable))
+
+
+def ledger_opened(bin: Bin, opened: LedgerOpened, now_ms: int) -> Bin:
+    return replace(
+        bin,
+        ledger_open=True,
+        storage_trouble=None,
+        ledger_damaged=False,
+        counts=opened.counts,
+        open_deposits=tuple(deposit.item_id for deposit in opened.open_deposits),
+        credits=opened.credits,
+        cap_clock=CapClock(cap_ms=max(opened.cap_ms, bin.cap_clock.now(now_ms)), mono_ms=now_ms),
+        tariff=opened.tariff or bin.tariff,
+        latched=bin.latched | frozenset(opened.hazards),
+        recorded_faults=frozenset(opened.faults),
+    )
+
+
+def appended(bin: Bin, ticket: str) -> tuple[Bin, tuple[Effect, ...]]:
+    if ticket.startswith(CLEAR_TICKET):
+        cleared = replace(bin, latched=frozenset())
+        return cleared, (Answer(ticket=ticket.removeprefix(CLEAR_TICKET), done=True, text="hazard cleared"),)
+    if ticket.startswith(EMPTY_TICKET):
+        return bin, (Answer(ticket=ticket.removeprefix(EMPTY_TICKET), done=True, text="emptying recorded"),)
+    return bin, ()
+
+
+# --- latches --------------------------------------------------------------------------------------------------------
+
+
+def latch(bin: Bin) -> tuple[Bin, tuple[Effect, ...]]:
+    """Latch at once, record when the ledger is open; a restart before the record finds the heat still there."""
+    if not bin.ledger_open:
+        return bin, ()
+    found = interlock.hazards(bin.temperatures, hazard_milli_celsius=bin.settings.hazard_milli_celsius)
+    new = {name: detail for name, detail in found.items() if name not in bin.latched}
+    effects = tuple(
+        Append(ticket=HAZARD_TICKET + name, body=HazardRaised(hazard=name, detail=detail))
+        for name, detail in new.items()
+    )
+    return replace(bin, latched=bin.latched | frozenset(new)), effects
+
+
+def hot_now(bin: Bin) -> bool:
+    return bool(interlock.hazards(bin.temperatures, hazard_milli_celsius=bin.settings.hazard_milli_celsius))
+
+
+def clear_hazards(bin: Bin, ticket: str, reason: str, now_ms: int) -> tuple[Effect, ...]:
+    if not bin.latched:
+        return (Answer(ticket=ticket, done=False, text="no hazard is latched"),)
+    refused = interlock.clear_refused(
+        bin.temperatures,
+        now_ms=now_ms,
+        stale_ms=bin.settings.temperature_stale_ms,
+        clear_milli_celsius=bin.settings.clear_milli_celsius,
+    )
+    if refused:
+        return (Answer(ticket=ticket, done=False, text=refused),)
+    if unrecordable := cannot_record(bin):
+        return (Answer(ticket=ticket, done=False, text=unrecordable),)
+    *earlier, last = sorted(bin.latched)
+    return (
+        *(AppendLater(body=HazardCleared(hazard=hazard, reason=reason)) for hazard in earlier),
+        Append(ticket=CLEAR_TICKET + ticket, body=HazardCleared(hazard=last, reason=reason)),
+    )
+
+
+def report_emptied(bin: Bin, ticket: str, note: str) -> Effect:
+    if unrecordable := cannot_record(bin):
+        return Answer(ticket=ticket, done=False, text=unrecordable)
+    return Append(ticket=EMPTY_TICKET + ticket, body=Emptied(note=note))
+
+
+def cannot_record(bin: Bin) -> str | None:
+    if bin.storage_trouble:
+        return f"cannot be recorded now: {bin.storage_trouble}"
+    return None if bin.ledger_open else "cannot be recorded now: the ledger is not open yet; try again in a few seconds"
+
+
+# --- faults ---------------------------------------------------------------------------------------------------------
+
+
+def faults(bin: Bin, now_ms: int) -> dict[str, str]:
+    """Every fault that holds now, device to detail."""
+    found = dict(bin.lost)
+    if bin.gate_blocked:
+        found["gate"] = bin.gate_blocked
+    if bin.flap_stuck:
+        found["flap"] = "not sensed closed after locking: push it shut, look for something in it"
+    if bin.inputs_lost:
+        found["inbox"] = f"events of {bin.inputs_lost} were lost, all levels are read anew"
+    for sensor in interlock.stale_sensors(bin.temperatures, now_ms=now_ms, stale_ms=bin.settings.temperature_stale_ms):
+        found[f"temperature {sensor}"] = "no believable reading: check its plug and wire"
+    return found
+
+
+def reconcile_faults(bin: Bin, now_ms: int) -> tuple[Bin, tuple[Effect, ...]]:
+    """Record what began and what ended since the last look."""
+    if not bin.ledger_open:
+        return bin, ()
+    current = faults(bin, now_ms)
+    raised = [
+        FaultRaised(device=device, detail=current[device]) for device in current if device not in bin.recorded_faults
+    ]
+    cleared = [FaultCleared(device=device) for device in sorted(bin.recorded_faults) if device not in current]
+    return replace(bin, recorded_faults=frozenset(current)), tuple(
+        AppendLater(body=body) for body in (*raised, *cleared)
+    )
+
+
+# --- may the flap open? ---------------------------------------------------------------------------------------------
+
+
+def closed_because(bin: Bin, now_ms: int) -> str | None:
+    """Why the flap must stay locked and the gate still, as a code of the screen; None when all is well.
+
+    Everything here holds in every phase. What only matters between sessions is in :func:`no_session_because`.
+    """
+    if bin.latched or hot_now(bin):
+        return "heat"
+    if bin.levels is None:
+        return "starting"
+    if not bin.levels.door_closed:
+        return "door_open"
+    if not interlock.all_known(bin.temperatures, now_ms=now_ms, stale_ms=bin.settings.temperature_stale_ms):
+        return "temperature_sensor"
+    if "pins" in bin.lost:
+        return "pins"
+    return None
+
+
+def no_session_because(bin: Bin, now_ms: int) -> str | None:
+    """Why no resident may begin, or go on after the item in hand; None when the bin is open."""
+    if because := closed_because(bin, now_ms):
+        return because
+    if bin.ledger_damaged:
+        return "ledger_damaged"
+    if bin.storage_trouble:
+        return "storage"
+    if not bin.ledger_open:
+        return "starting"
+    if "scale" in bin.lost:
+        return "scale"
+    if bin.gate_blocked:
+        return "gate"
+    if bin.flap_stuck:
+        return "flap"
+    if bin.tariff is None:
+        return "no_tariff"
+    return None
+
+
+def shut(bin: Bin) -> bool:
+    """Flap sensed closed and beams clear: nothing can fall in unseen, and no finger is in the way."""
+    return bin.levels is not None and bin.levels.flap_closed and bin.levels.beams_clear
