@@ -1,0 +1,111 @@
+"""Every mistake at once, each with its key, its line and a remedy."""
+
+from pathlib import Path
+
+import pytest
+
+from kiosk.config import DEFAULT_PINS, ConfigError, load
+
+GOOD = """\
+[scale]
+port = "/dev/serial/by-path/scale"
+
+[temperature]
+file = "/sys/bus/w1/devices/28-0/w1_slave"
+"""
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "kiosk.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def mistakes(tmp_path: Path, text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(write(tmp_path, text))
+    return [str(mistake) for mistake in caught.value.mistakes]
+
+
+def test_the_smallest_configuration_has_the_reference_bins_pins_and_no_reader(tmp_path: Path) -> None:
+    config = load(write(tmp_path, GOOD))
+    assert dict(config.pins) == DEFAULT_PINS
+    assert config.scale.baud == 2400
+    assert (config.scale.bytesize, config.scale.parity) == (7, "E")
+    assert config.card_reader is None
+    assert config.qr_reader is None
+    assert config.settings.over_cap == "unpaid"
+
+
+def test_every_value_that_is_set_arrives(tmp_path: Path) -> None:
+    text = GOOD + (
+        '[card_reader]\nport = "/dev/card"\nremoval_ms = 250\n[qr_reader]\nport = "/dev/qr"\nbaud = 115200\n'
+        '[caps]\ndaily_points = 7\nover = "refuse"\n[bin]\nlanguage = "en"\nreturn_way = false\n'
+        '[gpio]\nbackend = "simulated"\nsocket = "/run/w/pins.sock"\n[gpio.pins]\nmetal = 10\n'
+        '[screen]\nport = 0\nframe_ancestors = ["http://127.0.0.1:1"]\n[storage]\nreserve_mib = 2\n'
+    )
+    config = load(write(tmp_path, text))
+    assert config.card_reader is not None
+    assert config.qr_reader is not None
+    assert (str(config.card_reader.port), config.card_removal_ms) == ("/dev/card", 250)
+    assert config.qr_reader.baud == 115200
+    assert (config.settings.cap_points, config.settings.over_cap) == (7, "refuse")
+    assert (config.settings.language, config.settings.return_way) == ("en", False)
+    assert (config.gpio_backend, str(config.gpio_socket)) == ("simulated", "/run/w/pins.sock")
+    assert config.pins["metal"] == 10
+    assert config.screen_frame_ancestors == ("http://127.0.0.1:1",)
+    assert config.storage_reserve_bytes == 2 << 20
+
+
+def test_all_mistakes_are_said_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+    text = (
+        '[bin]\nlanguage = "fr"\nreturn_way = 1\nstate_dir = "var/lib"\n'
+        "[session]\nidle_ms = true\n"
+        '[scale]\nprot = "/dev/x"\n'
+        '[temperature]\nfile = "/x"\nhazard_celsius = 50\nclear_celsius = 50\n'
+        "[screen]\nframe_ancestors = [1]\n"
+    )
+    assert mistakes(tmp_path, text) == [
+        "scale.port: is missing: set it in [scale]",
+        "line 2: bin.language: 'fr' is none of 'zh', 'en'",
+        "line 3: bin.return_way: 1 is neither true nor false",
+        "line 4: bin.state_dir: 'var/lib' is no absolute path: begin it with /",
+        "line 6: session.idle_ms: True is no whole number from 5000 to 120000",
+        "line 8: scale.prot: is not known; did you mean scale.port?",
+        "line 12: temperature.clear_celsius: must be below temperature.hazard_celsius, or a latch could be cleared hot",
+        'line 14: screen.frame_ancestors: [1] is no list of texts such as ["http://127.0.0.1:8000"]',
+    ]
+
+
+def test_two_uses_of_one_pin_are_a_mistake(tmp_path: Path) -> None:
+    assert mistakes(tmp_path, GOOD + "[gpio.pins]\nmetal = 17\n") == [
+        "line 7: gpio.pins.metal: BCM 17 is also beam_a: give each its own pin"
+    ]
+
+
+def test_the_simulated_backend_needs_its_socket(tmp_path: Path) -> None:
+    assert mistakes(tmp_path, GOOD + '[gpio]\nbackend = "simulated"\n') == [
+        'gpio.socket: is needed with backend = "simulated": the path of the world\'s pins.sock'
+    ]
+
+
+def test_an_unknown_key_that_resembles_none_is_to_be_removed(tmp_path: Path) -> None:
+    assert mistakes(tmp_path, "zzzzqqqq = 1\n" + GOOD) == ["line 1: zzzzqqqq: is not known: remove it"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"[scale\n", "line 1: TOML: "),
+        (b"\xff\xfe", "file: is not UTF-8: save it as UTF-8"),
+        (None, "file: cannot be read: No such file or directory"),
+    ],
+)
+def test_a_file_that_is_no_toml_says_so(tmp_path: Path, content: bytes | None, said: str) -> None:
+    path = tmp_path / "kiosk.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert str(caught.value.mistakes[0]).startswith(said)
+    assert str(caught.value).startswith(f"{path}: 1 mistake\n")
