@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +40,12 @@ class CodeScanned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MassRead:
-    """One reading of a scale, gross."""
+    """One reading of a scale, gross. ``value`` and ``unit``: the same mass as the scale wrote it, for a technician."""
 
     mass_mg: int
     stable: bool
+    value: Decimal | None = None
+    unit: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

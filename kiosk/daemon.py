@@ -57,7 +57,7 @@ from sync.ledger_lock import LedgerLock
 from sync.ledger_thread import LedgerThread
 from sync.ledger_values import Crashed, Done, Entry, Failed, LedgerEvent, Opened, Returned
 from sync.records import Boot, Holder, Stamp
-from sync.upload_steps import Alarm, Applied, Forked, Offline, Online, Outcome, ServerTime, TariffIssued
+from sync.upload_steps import Alarm, Forked, Offline, Online, Outcome, ServerTime, TariffIssued
 from sync.uploader import Uploader
 from sync.uploader_thread import UploaderThread
 from sync.wire import Status
@@ -104,7 +104,7 @@ class Daemon:
         self._uploader = UploaderThread(
             Uploader(identity=identity, rng=random.SystemRandom()),
             server_url=identity.server_url,
-            ledger=LedgerPort(self._ledger, self._clock.stamp),
+            ledger=LedgerPort(self._ledger, self._clock.stamp, self._from_counts),
             situation=self._situation,
             on_outcome=self._from_uploader,
             session=requests.Session(),
@@ -162,6 +162,7 @@ class Daemon:
     def _look(self, now_ms: int) -> None:
         for source in self._inbox.lossy_sources():
             log.warning("events of %s were lost: the inbox was full", source)
+            self._devices.edges_were_lost()
             self._handle(InputsLost(source=source), now_ms)
         for event in self._devices.look(now_ms):
             self._handle(event, now_ms)
@@ -252,10 +253,11 @@ class Daemon:
         )
         return status, self._clock.stamp()
 
-    def _from_uploader(self, outcome: Outcome | Applied) -> None:
+    def _from_counts(self, counts: ledger_values.Counts) -> None:
+        self._inbox.put("uploader", SyncChanged(online=True, counts=counts_of(counts), trouble=None))
+
+    def _from_uploader(self, outcome: Outcome) -> None:
         match outcome:
-            case Applied(counts=counts):
-                self._inbox.put("uploader", SyncChanged(online=True, counts=counts_of(counts), trouble=None))
             case Online():
                 log.info("the points server answers")
                 self._inbox.put("uploader", SyncChanged(online=True, counts=None, trouble=None))
@@ -271,7 +273,7 @@ class Daemon:
             case Forked(generation=generation):
                 log.error("the server has other records of generation %s: a new one was begun", generation)
             case Apply():
-                pass  # Applied says what came of it
+                pass  # its counts came through _from_counts
 
 
 def opened(snapshot: ledger_values.Snapshot) -> LedgerOpened:

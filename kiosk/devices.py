@@ -91,13 +91,18 @@ class Devices:
         """Take in one edge that came through the inbox."""
         self._beams.receive(edge)
 
+    def edges_were_lost(self) -> None:
+        """The inbox had no room for some: forget the passage in hand and believe the beams as they are."""
+        self._beams.restart(
+            a_blocked=self._edges.active("a"), b_blocked=self._edges.active("b"), now_ns=time.monotonic_ns()
+        )
+
     def look(self, now_ms: int) -> list[Event]:
         """Keep the actuators within their limits and read every level input; also what the beams have completed."""
         self._lock.tick(now_ms)
         self._gate.tick(now_ms)
         events: list[Event] = []
-        seen = self._beams.poll(time.monotonic_ns())
-        if seen is not None:
+        while (seen := self._beams.poll(time.monotonic_ns())) is not None:
             passage = Passage(started_ms=seen.started_ns // 1_000_000, edges=cast(Edges, seen.edges))
             events.append(ItemPassed(item_id=self._new_item_id(), passage=passage))
         return [*events, LevelsRead(levels=self._levels())]

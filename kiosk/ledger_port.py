@@ -11,11 +11,15 @@ from sync.records import Stamp, Tariff
 
 
 class LedgerPort:
-    """Every call waits for the ledger's thread; each may raise :class:`sync.errors.LedgerError`."""
+    """Every call waits for the ledger's thread; each may raise :class:`sync.errors.LedgerError`.
 
-    def __init__(self, ledger: LedgerThread, stamp: Callable[[], Stamp]) -> None:
+    ``on_counts`` hears where the deposits stand after each answer that was applied.
+    """
+
+    def __init__(self, ledger: LedgerThread, stamp: Callable[[], Stamp], on_counts: Callable[[Counts], None]) -> None:
         self._ledger = ledger
         self._stamp = stamp
+        self._on_counts = on_counts
 
     def batch(self, records_max: int, bytes_max: int) -> Batch:
         return self._ledger.ask(lambda ledger: ledger.batch(records_max, bytes_max)).result()
@@ -23,10 +27,10 @@ class LedgerPort:
     def hash_at(self, generation: str, seq: int) -> bytes | None:
         return self._ledger.ask(lambda ledger: ledger.hash_at(generation, seq)).result()
 
-    def apply(self, answer: Apply) -> Counts:
+    def apply(self, answer: Apply) -> None:
         counts = self._ledger.ask(lambda ledger: ledger.apply(answer)).result()
         assert counts is not None, "the uploader has compared the acknowledged hash with ours"
-        return counts
+        self._on_counts(counts)
 
     def begin_generation(self, instead_of: str) -> None:
         stamp = self._stamp()

@@ -13,6 +13,7 @@ from typing import Literal, cast
 
 from drivers import qr_lines, rdm6300, scale_and
 from drivers.ds18b20 import Ds18b20
+from drivers.errors import SensorLost
 from drivers.presence import CardPresence
 from drivers.readings import CardInserted, CardRead, CodeScanned, Edge, MassRead, TemperatureRead
 from drivers.serial_port import SerialPort
@@ -126,10 +127,14 @@ class ThermometerThread:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            reading = self._sensor.read()
-            if isinstance(reading, TemperatureRead):
-                event: Event = TemperatureMeasured(sensor=self._name, milli_celsius=reading.milli_celsius)
-            else:
-                event = TemperatureMissed(sensor=self._name, reason=reading.reason)
-            self._put("temperature", event)
+            self._put("temperature", self._measured())
             self._stopping.wait(self._period_s)
+
+    def _measured(self) -> Event:
+        try:
+            reading = self._sensor.read()
+        except SensorLost as error:
+            return TemperatureMissed(sensor=self._name, reason=str(error))
+        if isinstance(reading, TemperatureRead):
+            return TemperatureMeasured(sensor=self._name, milli_celsius=reading.milli_celsius)
+        return TemperatureMissed(sensor=self._name, reason=reading.reason)
