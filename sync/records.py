@@ -20,7 +20,7 @@ Trust = Literal["trusted", "unsure"]
 class Stamp(Struct, frozen=True, kw_only=True):
     """When something happened, as well as this machine could know it.
 
-    ``mono_ms`` counts within ``boot_id`` and is always right; ``wall_ms`` is Unix time and null while it is not trusted.
+    ``mono_ms`` counts within ``boot_id`` and is always right; ``wall_ms`` is Unix time, null while it is not trusted.
     """
 
     boot_id: str
