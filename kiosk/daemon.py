@@ -231,9 +231,9 @@ class Daemon:
             case Done(ticket=ticket, counts=counts):
                 self._inbox.put("ledger", Appended(ticket=ticket, counts=counts_of(counts)))
                 self._uploader.poke()
-            case Failed(reason=reason):
+            case Failed(reason=reason, damaged=damaged):
                 log.error("%s", reason)
-                self._inbox.put("ledger", StorageFailed(reason=reason))
+                self._inbox.put("ledger", StorageFailed(reason=reason, damaged=damaged))
             case Returned():
                 log.info("the ledger records again")
                 self._inbox.put("ledger", StorageReturned())
@@ -268,6 +268,8 @@ class Daemon:
                 self._inbox.put("uploader", TariffReceived(tariff=tariff))
             case ServerTime(wall_ms=wall_ms):
                 self._inbox.put("uploader", ServerTimeReceived(wall_ms=wall_ms))
+            case Alarm(code="uploader_crashed", text=text):
+                self._crashed = text
             case Alarm(code=code, text=text):
                 log.error("sync alarm %s: %s", code, text)
             case Forked(generation=generation):

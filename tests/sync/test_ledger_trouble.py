@@ -133,7 +133,7 @@ def test_a_database_locked_by_another_process_is_said_to_be_and_opens_when_it_is
 
 def test_a_file_that_is_no_database_is_damaged_and_left_untouched(tmp_path: Path) -> None:
     (tmp_path / "ledger.db").write_bytes(GARBAGE)
-    with pytest.raises(LedgerDamaged, match=r"it is not a database.*set it aside whole, which starts a new generation"):
+    with pytest.raises(LedgerDamaged, match=r"it is not a database.*set it aside whole with .kiosk ledger renew"):
         open_ledger(tmp_path)
     assert (tmp_path / "ledger.db").read_bytes() == GARBAGE
 
