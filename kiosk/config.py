@@ -112,7 +112,7 @@ def read(r: Reader) -> Config:
         return_way=r.get("bin.return_way", boolean, True),
         session_idle_ms=r.get("session.idle_ms", integer(5_000, 120_000), 30_000),
         farewell_ms=r.get("session.farewell_ms", integer(0, 60_000), 4_000),
-        close_settle_ms=r.get("timing.close_settle_ms", integer(100, 5_000), 150),
+        close_settle_ms=r.get("timing.close_settle_ms", integer(150, 5_000), 150),
         weigh_settle_ms=r.get("timing.weigh_settle_ms", integer(0, 10_000), 300),
         weigh_ms=r.get("timing.weigh_ms", integer(1_000, 60_000), 8_000),
         stable_within_mg=r.get("scale.stable_within_mg", integer(1, 5_000), 200),

@@ -227,16 +227,16 @@ class Daemon:
             case Opened(snapshot=snapshot):
                 boot = Boot(version=SOFTWARE, cap_ms=snapshot.cap_ms)
                 self._ledger.append_later(Entry(body=boot, stamp=self._clock.stamp()))
-                self._inbox.put("ledger", opened(snapshot))
+                self._inbox.answer(opened(snapshot))
             case Done(ticket=ticket, counts=counts):
-                self._inbox.put("ledger", Appended(ticket=ticket, counts=counts_of(counts)))
+                self._inbox.answer(Appended(ticket=ticket, counts=counts_of(counts)))
                 self._uploader.poke()
             case Failed(reason=reason, damaged=damaged):
                 log.error("%s", reason)
-                self._inbox.put("ledger", StorageFailed(reason=reason, damaged=damaged))
+                self._inbox.answer(StorageFailed(reason=reason, damaged=damaged))
             case Returned():
                 log.info("the ledger records again")
-                self._inbox.put("ledger", StorageReturned())
+                self._inbox.answer(StorageReturned())
             case Crashed(reason=reason):
                 self._crashed = reason
 
@@ -254,20 +254,20 @@ class Daemon:
         return status, self._clock.stamp()
 
     def _from_counts(self, counts: ledger_values.Counts) -> None:
-        self._inbox.put("uploader", SyncChanged(online=True, counts=counts_of(counts), trouble=None))
+        self._inbox.answer(SyncChanged(online=True, counts=counts_of(counts), trouble=None))
 
     def _from_uploader(self, outcome: Outcome) -> None:
         match outcome:
             case Online():
                 log.info("the points server answers")
-                self._inbox.put("uploader", SyncChanged(online=True, counts=None, trouble=None))
+                self._inbox.answer(SyncChanged(online=True, counts=None, trouble=None))
             case Offline(trouble=trouble):
                 log.warning("no points server: %s", trouble)
-                self._inbox.put("uploader", SyncChanged(online=False, counts=None, trouble=trouble))
+                self._inbox.answer(SyncChanged(online=False, counts=None, trouble=trouble))
             case TariffIssued(tariff=tariff):
-                self._inbox.put("uploader", TariffReceived(tariff=tariff))
+                self._inbox.answer(TariffReceived(tariff=tariff))
             case ServerTime(wall_ms=wall_ms):
-                self._inbox.put("uploader", ServerTimeReceived(wall_ms=wall_ms))
+                self._inbox.answer(ServerTimeReceived(wall_ms=wall_ms))
             case Alarm(code="uploader_crashed", text=text):
                 self._crashed = text
             case Alarm(code=code, text=text):

@@ -37,6 +37,9 @@ class Rules:
     too_light_mg: int
 
 
+PASSAGES_MAX = 6
+"""Evidence that is full may lack the passage that tells, so it is never accepted; the flap locks after the first."""
+
 RULES = Rules(
     version=1,
     too_light_mg=1_000,
@@ -138,6 +141,8 @@ def judge(evidence: Evidence, rules: Rules = RULES) -> Verdict:
         return refused("retracted")
     if "hand" in ways:
         return refused("hand")
+    if len(ways) >= PASSAGES_MAX:
+        return refused("unclear")
     extents = [
         length
         for passage, way in zip(evidence.passages, ways, strict=True)

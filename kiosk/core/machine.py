@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
-from typing import assert_never
+from typing import Literal, assert_never
 
 from kiosk.core import judge, senses, shelf
 from kiosk.core.effects import Append, Effect, LockFlap, StopGate, UnlockFlap
@@ -49,7 +49,6 @@ from sync.records import (
 )
 
 MASSES_KEPT_MAX = 8
-PASSAGES_KEPT_MAX = 6
 
 Step = tuple[Bin, tuple[Effect, ...]]
 
@@ -91,17 +90,22 @@ def act(bin: Bin, event: Event, now_ms: int) -> Step:
 
 def idle(bin: Bin, phase: Idle, event: Event, now_ms: int) -> Step:
     bin = shelf.follow_drift(bin)
-    if shelf.something_lies_there(bin):
+    if shelf.unknown(bin):
         return replace(bin, phase=Recovering(since_ms=now_ms)), ()
     if isinstance(event, CardPresented) and may_begin(bin, now_ms):
-        return begin(bin, Session(holder=event.holder), now_ms)
+        return begin(bin, Session(holder=event.holder, active_ms=now_ms), now_ms)
     if phase.farewell and now_ms >= phase.farewell_until_ms:
         return replace(bin, phase=Idle(), language=bin.settings.language), ()
     return bin, ()
 
 
 def may_begin(bin: Bin, now_ms: int) -> bool:
-    return senses.no_session_because(bin, now_ms) is None and senses.shut(bin)
+    return senses.no_session_because(bin, now_ms) is None and senses.shut(bin) and not shelf.unknown(bin)
+
+
+def still_there(bin: Bin, session: Session, now_ms: int) -> bool:
+    """Nobody waits for hours: a bin that comes back at night must not open for whoever was there in the evening."""
+    return now_ms - session.active_ms < bin.settings.session_idle_ms
 
 
 def begin(bin: Bin, session: Session, now_ms: int) -> Step:
@@ -115,8 +119,8 @@ def part(bin: Bin, session: Session, now_ms: int) -> Step:
 
 
 def farewell(bin: Bin, session: Session, now_ms: int) -> Step:
-    if session.next_holder and may_begin(bin, now_ms):
-        return begin(bin, Session(holder=session.next_holder), now_ms)
+    if session.next_holder and may_begin(bin, now_ms) and still_there(bin, session, now_ms):
+        return begin(bin, Session(holder=session.next_holder, active_ms=session.active_ms), now_ms)
     return replace(bin, phase=Idle(farewell=session, farewell_until_ms=now_ms + bin.settings.farewell_ms)), ()
 
 
@@ -129,11 +133,12 @@ def accepting(bin: Bin, phase: Accepting, event: Event, now_ms: int) -> Step:
         case ItemPassed() if judge.way_of(event.passage) != "nothing":
             return caught(bin, session, event, now_ms)
         case CardPresented(holder=holder) if holder != session.holder:
-            return begin(bin, Session(holder=holder), now_ms)
+            # Something of the first may be falling right now; its passage is known only when the beams are quiet.
+            return part(bin, waiting_card(session, event, now_ms), now_ms)
         case DonePressed() | InputsLost():
             return part(bin, session, now_ms)
         case _:
-            if senses.no_session_because(bin, now_ms) or now_ms >= phase.deadline_ms:
+            if senses.no_session_because(bin, now_ms) or shelf.unknown(bin) or now_ms >= phase.deadline_ms:
                 return part(bin, session, now_ms)
             return bin, ()
 
@@ -141,12 +146,12 @@ def accepting(bin: Bin, phase: Accepting, event: Event, now_ms: int) -> Step:
 def caught(bin: Bin, session: Session, event: ItemPassed, now_ms: int) -> Step:
     """Something reached the shelf: no second thing may follow before this one is done with."""
     item = Item(item_id=event.item_id, passages=(event.passage,), fell_ms=now_ms)
-    session = replace(session, credit=None, refused=None)
+    session = replace(session, credit=None, refused=None, active_ms=now_ms)
     return replace(bin, phase=Closing(session=session, item=item, since_ms=now_ms)), (LockFlap(),)
 
 
 def closing(bin: Bin, phase: Closing, event: Event, now_ms: int) -> Step:
-    session = waiting_card(phase.session, event)
+    session = waiting_card(phase.session, event, now_ms)
     item = phase.item
     if isinstance(event, ItemPassed) and judge.way_of(event.passage) != "nothing":
         if item is None:
@@ -160,19 +165,17 @@ def closing(bin: Bin, phase: Closing, event: Event, now_ms: int) -> Step:
         if item is None:
             return farewell(bin, session, now_ms)
         return replace(bin, phase=Weighing(session=session, item=item, since_ms=now_ms)), ()
-    if quiet_since_ms is None and now_ms - phase.since_ms >= bin.settings.flap_close_ms:
-        bin = replace(bin, flap_stuck=bin.levels is not None and not bin.levels.flap_closed)
     return replace(bin, phase=phase), ()
 
 
-def waiting_card(session: Session, event: Event) -> Session:
+def waiting_card(session: Session, event: Event, now_ms: int) -> Session:
     if isinstance(event, CardPresented) and event.holder != session.holder:
-        return replace(session, next_holder=event.holder)
+        return replace(session, next_holder=event.holder, active_ms=now_ms)
     return session
 
 
 def passed_again(item: Item, event: ItemPassed) -> Item:
-    return replace(item, passages=(*item.passages, event.passage)[:PASSAGES_KEPT_MAX], masses=())
+    return replace(item, passages=(*item.passages, event.passage)[: judge.PASSAGES_MAX], masses=())
 
 
 def interrupted(bin: Bin, event: Event, now_ms: int) -> str | None:
@@ -202,7 +205,7 @@ def give_up(bin: Bin, item: Item, session: Session, reason: str, now_ms: int) ->
 
 
 def weighing(bin: Bin, phase: Weighing, event: Event, now_ms: int) -> Step:
-    session, item = waiting_card(phase.session, event), phase.item
+    session, item = waiting_card(phase.session, event, now_ms), phase.item
     if isinstance(event, ItemPassed) and judge.way_of(event.passage) != "nothing":
         return closing(bin, Closing(session=session, item=item, since_ms=now_ms), event, now_ms)
     if because := interrupted(bin, event, now_ms):
@@ -213,10 +216,10 @@ def weighing(bin: Bin, phase: Weighing, event: Event, now_ms: int) -> Step:
     if isinstance(event, MassWeighed) and now_ms - phase.since_ms >= bin.settings.weigh_settle_ms:
         item = sampled(item, event, now_ms)
     bin = replace(bin, phase=replace(phase, session=session, item=item))
-    if settled(bin, item):
-        return judged(bin, session, item, item.masses[-1].mass_mg - (bin.tare_mg or 0), now_ms)
-    if "scale" in bin.lost or now_ms - phase.since_ms >= bin.settings.weigh_ms:
+    if bin.tare_mg is None or now_ms - phase.since_ms >= bin.settings.weigh_ms:
         return judged(bin, session, item, None, now_ms)
+    if settled(bin, item):
+        return judged(bin, session, item, item.masses[-1].mass_mg - bin.tare_mg, now_ms)
     return bin, ()
 
 
@@ -256,8 +259,10 @@ def record_of(
     bin: Bin, session: Session, item: Item, evidence: Evidence, encoded: bytes, now_ms: int
 ) -> Deposit | Refusal:
     verdict = judge.judge(evidence)
-    if not verdict.accepted or verdict.battery_class is None or bin.tariff is None:
+    if not verdict.accepted:
         return refuse(item, session, verdict.code, encoded, mass_mg=evidence.mass_mg)
+    assert verdict.battery_class is not None
+    assert bin.tariff is not None, "no session begins without a tariff, and none is ever taken away"
     priced = price(
         bin.tariff,
         verdict.battery_class,
@@ -304,12 +309,17 @@ def refuse(item: Item, session: Session, reason: str, encoded: bytes, *, mass_mg
 
 
 def committing(bin: Bin, phase: Committing, event: Event, now_ms: int) -> Step:
-    session = waiting_card(phase.session, event)
-    rose = isinstance(event, ItemPassed) and judge.way_of(event.passage) != "nothing"
-    phase = replace(phase, session=session, disturbed=phase.disturbed or rose)
+    session = waiting_card(phase.session, event, now_ms)
+    phase = replace(phase, session=session, disturbed=phase.disturbed or disturbance(bin, event))
     if not (isinstance(event, Appended) and event.ticket == phase.item.item_id):
         return replace(bin, phase=phase), ()
     return committed(bin, phase, now_ms)
+
+
+def disturbance(bin: Bin, event: Event) -> Literal["retracted", "door"] | None:
+    if shelf.rose(event):
+        return "retracted"
+    return "door" if bin.levels is not None and not bin.levels.door_closed else None
 
 
 def committed(bin: Bin, phase: Committing, now_ms: int) -> Step:
@@ -322,8 +332,10 @@ def committed(bin: Bin, phase: Committing, now_ms: int) -> Step:
         credit = CappedCredit(ref=body.holder.ref, cap_ms=body.cap_ms, points=body.points)
         bin = replace(bin, credits=within_window((*bin.credits, credit), bin.settings.cap_window_ms))
     tipping = Tipping(session=session, body=body, stage="holding", since_ms=now_ms)
-    if phase.disturbed:
-        return shelf.tip_failed(bin, tipping, "retracted", now_ms)
+    if reason := shelf.tip_ended_by(bin, now_ms) or phase.disturbed:
+        return shelf.tip_failed(bin, tipping, reason, now_ms)
+    if isinstance(body, Deposit) and shelf.is_empty(bin):
+        return shelf.tip_failed(bin, tipping, "removed", now_ms)
     bin, effects = shelf.hold(bin, tipping, now_ms)
     return after_tip(bin, effects, now_ms)
 
@@ -355,7 +367,7 @@ def after_tip(bin: Bin, effects: tuple[Effect, ...], now_ms: int) -> Step:
     if not (isinstance(bin.phase, Tipping) and bin.phase.stage == "done"):
         return bin, effects
     session = bin.phase.session
-    if session.next_holder or not may_begin(bin, now_ms):
+    if session.next_holder or not may_begin(bin, now_ms) or not still_there(bin, session, now_ms):
         bin, more = farewell(bin, session, now_ms)
     else:
         bin, more = begin(bin, session, now_ms)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 from kiosk.core import interlock
 from kiosk.core.effects import Answer, Append, AppendLater, Effect
@@ -31,7 +32,7 @@ from kiosk.core.events import (
     TemperatureMissed,
 )
 from kiosk.core.interlock import Temperature
-from kiosk.core.states import Bin
+from kiosk.core.states import Accepting, Bin
 from kiosk.core.tariff import CapClock
 from sync.records import (
     Emptied,
@@ -47,13 +48,16 @@ CLEAR_TICKET = "clear:"
 EMPTY_TICKET = "empty:"
 HAZARD_TICKET = "hazard:"
 
-ESSENTIAL_DEVICES = ("scale", "pins")
-"""Without these nothing can be accepted; a lost card reader only keeps that way in shut."""
+STUCK = {
+    "flap": "not sensed closed after locking: push it shut, look for something in it",
+    "beams": "blocked for long: clear the chute, wipe both beams",
+}
 
 
 def notice(bin: Bin, event: Event, now_ms: int) -> tuple[Bin, tuple[Effect, ...]]:
     """Take in one event's facts. The main job has not acted on it yet."""
-    bin, effects = learn(bin, event, now_ms)
+    bin, effects = learn(forget_silent_scale(bin, now_ms), event, now_ms)
+    bin = watch_flap(forget_silent_scale(bin, now_ms), now_ms)
     bin, raised = latch(bin)
     bin, faults = reconcile_faults(bin, now_ms)
     return bin, (*effects, *raised, *faults)
@@ -73,7 +77,7 @@ def learn(bin: Bin, event: Event, now_ms: int) -> tuple[Bin, tuple[Effect, ...]]
         case DeviceLost(device=device, detail=detail):
             return replace(bin, lost={**bin.lost, device: detail}), ()
         case DeviceReturned(device=device):
-            return replace(bin, lost={name: why for name, why in bin.lost.items() if name != device}), ()
+            return device_returned(bin, device), ()
         case InputsLost(source=source):
             return replace(bin, inputs_lost=source), ()
         case LedgerOpened():
@@ -93,7 +97,7 @@ def learn(bin: Bin, event: Event, now_ms: int) -> tuple[Bin, tuple[Effect, ...]]
         case LanguageChosen(language=language):
             return replace(bin, language=language), ()
         case HazardClearRequested(ticket=ticket, reason=reason):
-            return bin, clear_hazards(bin, ticket, reason, now_ms)
+            return clear_hazards(bin, ticket, reason, now_ms)
         case EmptyingReported(ticket=ticket, note=note):
             return bin, (report_emptied(bin, ticket, note),)
         case _:
@@ -108,8 +112,6 @@ def levels_read(bin: Bin, levels: Levels) -> tuple[Bin, tuple[Effect, ...]]:
         effects.append(AppendLater(body=ServiceLeft() if levels.door_closed else ServiceEntered()))
     if before is not None and levels.door_closed and not before.door_closed:
         bin = replace(bin, gate_blocked=None)  # a technician was inside: the gate may be tried again
-    if levels.flap_closed:
-        bin = replace(bin, flap_stuck=False)
     return bin, tuple(effects)
 
 
@@ -124,6 +126,26 @@ def mass_weighed(bin: Bin, mass: MassWeighed, now_ms: int) -> Bin:
     return replace(bin, mass=mass, mass_ms=now_ms, equal_stable=bin.equal_stable + 1 if agrees else int(mass.stable))
 
 
+def forget_silent_scale(bin: Bin, now_ms: int) -> Bin:
+    """A scale that was away zeroes itself, whatever lies on it: neither mass nor tare outlive its silence."""
+    return replace(bin, mass=None, equal_stable=0, tare_mg=None) if scale_silent(bin, now_ms) else bin
+
+
+def scale_silent(bin: Bin, now_ms: int) -> bool:
+    return "scale" in bin.lost or now_ms - bin.mass_ms > bin.settings.mass_stale_ms
+
+
+def watch_flap(bin: Bin, now_ms: int) -> Bin:
+    if bin.levels is None or shut(bin) or isinstance(bin.phase, Accepting):
+        return replace(bin, not_shut_since_ms=None)
+    return bin if bin.not_shut_since_ms is not None else replace(bin, not_shut_since_ms=now_ms)
+
+
+def device_returned(bin: Bin, device: str) -> Bin:
+    levels = None if device == "pins" else bin.levels  # what was read before the loss tells nothing of now
+    return replace(bin, lost={name: why for name, why in bin.lost.items() if name != device}, levels=levels)
+
+
 def ledger_opened(bin: Bin, opened: LedgerOpened, now_ms: int) -> Bin:
     return replace(
         bin,
@@ -136,14 +158,16 @@ def ledger_opened(bin: Bin, opened: LedgerOpened, now_ms: int) -> Bin:
         cap_clock=CapClock(cap_ms=max(opened.cap_ms, bin.cap_clock.now(now_ms)), mono_ms=now_ms),
         tariff=opened.tariff or bin.tariff,
         latched=bin.latched | frozenset(opened.hazards),
+        unrecorded_hazards={
+            name: detail for name, detail in bin.unrecorded_hazards.items() if name not in opened.hazards
+        },
         recorded_faults=frozenset(opened.faults),
     )
 
 
 def appended(bin: Bin, ticket: str) -> tuple[Bin, tuple[Effect, ...]]:
     if ticket.startswith(CLEAR_TICKET):
-        cleared = replace(bin, latched=frozenset())
-        return cleared, (Answer(ticket=ticket.removeprefix(CLEAR_TICKET), done=True, text="hazard cleared"),)
+        return cleared(bin, ticket.removeprefix(CLEAR_TICKET))
     if ticket.startswith(EMPTY_TICKET):
         return bin, (Answer(ticket=ticket.removeprefix(EMPTY_TICKET), done=True, text="emptying recorded"),)
     return bin, ()
@@ -153,40 +177,56 @@ def appended(bin: Bin, ticket: str) -> tuple[Bin, tuple[Effect, ...]]:
 
 
 def latch(bin: Bin) -> tuple[Bin, tuple[Effect, ...]]:
-    """Latch at once, record when the ledger is open; a restart before the record finds the heat still there."""
-    if not bin.ledger_open:
-        return bin, ()
+    """Latch at once, record as soon as the ledger is open. Heat while a clearing waits is a hazard of its own."""
     found = interlock.hazards(bin.temperatures, hazard_milli_celsius=bin.settings.hazard_milli_celsius)
-    new = {name: detail for name, detail in found.items() if name not in bin.latched}
+    known = frozenset[str]() if bin.clearing else bin.latched
+    new = {name: detail for name, detail in found.items() if name not in known}
+    if new:
+        bin = replace(bin, latched=bin.latched | frozenset(new), clearing=None)
+    unrecorded = {**bin.unrecorded_hazards, **new}
+    if not bin.ledger_open:
+        return replace(bin, unrecorded_hazards=unrecorded), ()
     effects = tuple(
         Append(ticket=HAZARD_TICKET + name, body=HazardRaised(hazard=name, detail=detail))
-        for name, detail in new.items()
+        for name, detail in unrecorded.items()
     )
-    return replace(bin, latched=bin.latched | frozenset(new)), effects
+    return replace(bin, unrecorded_hazards={}), effects
 
 
 def hot_now(bin: Bin) -> bool:
     return bool(interlock.hazards(bin.temperatures, hazard_milli_celsius=bin.settings.hazard_milli_celsius))
 
 
-def clear_hazards(bin: Bin, ticket: str, reason: str, now_ms: int) -> tuple[Effect, ...]:
+def clear_hazards(bin: Bin, ticket: str, reason: str, now_ms: int) -> tuple[Bin, tuple[Effect, ...]]:
+    """The latches open only when their clearing is durable; see :func:`cleared`."""
+    if refused := clear_refused(bin, now_ms):
+        return bin, (Answer(ticket=ticket, done=False, text=refused),)
+    *earlier, last = sorted(bin.latched)
+    return replace(bin, clearing=ticket), (
+        *(AppendLater(body=HazardCleared(hazard=hazard, reason=reason)) for hazard in earlier),
+        Append(ticket=CLEAR_TICKET + ticket, body=HazardCleared(hazard=last, reason=reason)),
+    )
+
+
+def clear_refused(bin: Bin, now_ms: int) -> str | None:
     if not bin.latched:
-        return (Answer(ticket=ticket, done=False, text="no hazard is latched"),)
+        return "no hazard is latched"
+    if bin.clearing:
+        return "a clearing is being recorded already: wait for its answer"
     refused = interlock.clear_refused(
         bin.temperatures,
         now_ms=now_ms,
         stale_ms=bin.settings.temperature_stale_ms,
         clear_milli_celsius=bin.settings.clear_milli_celsius,
     )
-    if refused:
-        return (Answer(ticket=ticket, done=False, text=refused),)
-    if unrecordable := cannot_record(bin):
-        return (Answer(ticket=ticket, done=False, text=unrecordable),)
-    *earlier, last = sorted(bin.latched)
-    return (
-        *(AppendLater(body=HazardCleared(hazard=hazard, reason=reason)) for hazard in earlier),
-        Append(ticket=CLEAR_TICKET + ticket, body=HazardCleared(hazard=last, reason=reason)),
-    )
+    return refused or cannot_record(bin)
+
+
+def cleared(bin: Bin, ticket: str) -> tuple[Bin, tuple[Effect, ...]]:
+    if bin.clearing != ticket:
+        return bin, (Answer(ticket=ticket, done=False, text="it became hot again before the clearing was recorded"),)
+    bin = replace(bin, latched=frozenset(), clearing=None)
+    return bin, (Answer(ticket=ticket, done=True, text="hazard cleared"),)
 
 
 def report_emptied(bin: Bin, ticket: str, note: str) -> Effect:
@@ -207,10 +247,12 @@ def cannot_record(bin: Bin) -> str | None:
 def faults(bin: Bin, now_ms: int) -> dict[str, str]:
     """Every fault that holds now, device to detail."""
     found = dict(bin.lost)
+    if "scale" not in found and scale_silent(bin, now_ms):
+        found["scale"] = "no reading: check its power and its cable"
     if bin.gate_blocked:
         found["gate"] = bin.gate_blocked
-    if bin.flap_stuck:
-        found["flap"] = "not sensed closed after locking: push it shut, look for something in it"
+    if part := stuck(bin, now_ms):
+        found[part] = STUCK[part]
     if bin.inputs_lost:
         found["inbox"] = f"events of {bin.inputs_lost} were lost, all levels are read anew"
     for sensor in interlock.stale_sensors(bin.temperatures, now_ms=now_ms, stale_ms=bin.settings.temperature_stale_ms):
@@ -246,10 +288,10 @@ def closed_because(bin: Bin, now_ms: int) -> str | None:
         return "starting"
     if not bin.levels.door_closed:
         return "door_open"
-    if not interlock.all_known(bin.temperatures, now_ms=now_ms, stale_ms=bin.settings.temperature_stale_ms):
-        return "temperature_sensor"
     if "pins" in bin.lost:
         return "pins"
+    if not interlock.all_known(bin.temperatures, now_ms=now_ms, stale_ms=bin.settings.temperature_stale_ms):
+        return "temperature_sensor"  # the mildest comes last: it lets a weighing go on
     return None
 
 
@@ -263,15 +305,22 @@ def no_session_because(bin: Bin, now_ms: int) -> str | None:
         return "storage"
     if not bin.ledger_open:
         return "starting"
-    if "scale" in bin.lost:
+    if scale_silent(bin, now_ms):
         return "scale"
     if bin.gate_blocked:
         return "gate"
-    if bin.flap_stuck:
-        return "flap"
+    if part := stuck(bin, now_ms):
+        return part
     if bin.tariff is None:
         return "no_tariff"
     return None
+
+
+def stuck(bin: Bin, now_ms: int) -> Literal["flap", "beams"] | None:
+    """What has not been closed, or clear, for so long that somebody must look."""
+    if bin.not_shut_since_ms is None or now_ms - bin.not_shut_since_ms < bin.settings.flap_close_ms:
+        return None
+    return "beams" if bin.levels and bin.levels.flap_closed else "flap"
 
 
 def shut(bin: Bin) -> bool:

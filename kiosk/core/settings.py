@@ -28,6 +28,8 @@ class Settings:
     tip_ms: int = 15_000
     """For the whole tip; the driver's own run-time limit is shorter."""
     mass_gone_ms: int = 5_000
+    mass_stale_ms: int = 3_000
+    """A scale that says nothing for this long is lost, and may have zeroed itself when it speaks again."""
     notice_ms: int = 15_000
 
     stable_within_mg: int = 200

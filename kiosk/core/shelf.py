@@ -7,7 +7,7 @@ from typing import Literal
 
 from kiosk.core import judge, senses
 from kiosk.core.effects import AppendLater, Effect, LockFlap, StopGate, TurnGate
-from kiosk.core.events import CardPresented, Event, ItemPassed
+from kiosk.core.events import CardPresented, Event, InputsLost, ItemPassed
 from kiosk.core.states import Bin, Idle, Recovering, Tipping
 from sync.records import Deposit, OrphanCleared, Refusal, TipConfirmed, TipFailed
 
@@ -37,14 +37,33 @@ def something_lies_there(bin: Bin) -> bool:
     return load is not None and abs(load) > bin.settings.shelf_empty_mg and senses.shut(bin)
 
 
+def unknown(bin: Bin) -> bool:
+    """Whether the gate must cycle before anybody may drop something: tare lost, gate astray, or something there."""
+    astray = bin.levels is not None and bin.levels.gate != "home"
+    return bin.tare_mg is None or astray or something_lies_there(bin)
+
+
+def rose(event: Event) -> bool:
+    """Something went through the beams while nothing may, or could have: their edges are missing."""
+    if isinstance(event, ItemPassed):
+        return judge.way_of(event.passage) != "nothing"
+    return isinstance(event, InputsLost) and event.source == "pins"
+
+
+def turn(bin: Bin, to: Literal["store", "return", "home"]) -> Step:
+    """Start the gate. A fault that was read before belongs to the last run; the driver forgets it too."""
+    levels = replace(bin.levels, gate_fault=None) if bin.levels else None
+    return replace(bin, levels=levels), (TurnGate(to=to),)
+
+
 # --- tipping --------------------------------------------------------------------------------------------------------
 
 
 def tipping(bin: Bin, phase: Tipping, event: Event, now_ms: int) -> Step:
     """From durable to done: both end stops in order, the mass gone, nothing risen through the beams."""
     if isinstance(event, CardPresented) and event.holder != phase.session.holder:
-        phase = replace(phase, session=replace(phase.session, next_holder=event.holder))
-    if isinstance(event, ItemPassed) and judge.way_of(event.passage) != "nothing":
+        phase = replace(phase, session=replace(phase.session, next_holder=event.holder, active_ms=now_ms))
+    if rose(event):
         return tip_failed(bin, phase, "retracted", now_ms)
     if phase.stage == "holding":
         return hold(bin, phase, now_ms)
@@ -63,14 +82,23 @@ def tip_on(bin: Bin, phase: Tipping, now_ms: int) -> Step:
     """The next stage when the switch for this one has been reached."""
     gate = bin.levels.gate if bin.levels else "between"
     if phase.stage == "turning" and gate == way_out(bin, phase.body):
-        return replace(bin, phase=replace(phase, stage="homing")), (TurnGate(to="home"),)
+        return turn(replace(bin, phase=replace(phase, stage="homing")), "home")
     if phase.stage == "homing" and gate == "home":
         return replace(bin, phase=replace(phase, stage="settling", since_ms=now_ms), equal_stable=0), ()
-    if phase.stage == "settling" and is_empty(bin):
-        return tip_done(bin, phase)
-    if phase.stage == "settling" and now_ms - phase.since_ms >= bin.settings.mass_gone_ms:
-        return gate_failed(bin, phase, "the mass is still on the shelf after the tip", now_ms)
+    if phase.stage == "settling":
+        return settle(bin, phase, now_ms)
     return replace(bin, phase=phase), ()
+
+
+def settle(bin: Bin, phase: Tipping, now_ms: int) -> Step:
+    """Wait until the scale says that the mass is gone. One that cannot say it is no reason to call a technician."""
+    if is_empty(bin):
+        return tip_done(bin, phase)
+    if bin.tare_mg is not None and now_ms - phase.since_ms < bin.settings.mass_gone_ms:
+        return replace(bin, phase=phase), ()
+    if load_mg(bin) is None:
+        return tip_failed(bin, phase, "jam", now_ms)
+    return gate_failed(bin, phase, "the mass is still on the shelf after the tip", now_ms)
 
 
 def hold(bin: Bin, phase: Tipping, now_ms: int) -> Step:
@@ -82,7 +110,7 @@ def hold(bin: Bin, phase: Tipping, now_ms: int) -> Step:
     if not senses.shut(bin) or senses.closed_because(bin, now_ms):
         return replace(bin, phase=replace(phase, stage="holding")), ()
     phase = replace(phase, stage="turning", since_ms=now_ms)
-    return replace(bin, phase=phase), (TurnGate(to=way_out(bin, phase.body)),)
+    return turn(replace(bin, phase=phase), way_out(bin, phase.body))
 
 
 def way_out(bin: Bin, body: Deposit | Refusal) -> Literal["store", "return"]:
@@ -134,10 +162,14 @@ def recovering(bin: Bin, phase: Recovering, now_ms: int) -> Step:
     if phase.stage == "waiting":
         if not may_cycle(bin, now_ms) or bin.mass is None or bin.equal_stable < STABLE_READINGS:
             return bin, ()
-        phase = replace(phase, stage="turning", since_ms=now_ms, before_mg=bin.mass.mass_mg)
-        return replace(bin, phase=phase), (LockFlap(), TurnGate(to="store"))
+        # An interrupted cycle may have emptied the shelf already, so what lay there first is what counts.
+        before_mg = bin.mass.mass_mg if phase.before_mg is None else phase.before_mg
+        phase = replace(phase, stage="turning", since_ms=now_ms, before_mg=before_mg)
+        bin, effects = turn(replace(bin, phase=phase), "store")
+        return bin, (LockFlap(), *effects)
     if not may_cycle(bin, now_ms):
-        return replace(bin, phase=replace(phase, stage="waiting")), (StopGate(),)
+        kept_mg = None if senses.scale_silent(bin, now_ms) else phase.before_mg
+        return replace(bin, phase=replace(phase, stage="waiting", before_mg=kept_mg)), (StopGate(),)
     fault = bin.levels.gate_fault if bin.levels and phase.stage != "settling" else None
     if fault or (phase.stage != "settling" and now_ms - phase.since_ms >= bin.settings.tip_ms):
         detail = f"{fault or 'did not arrive in time'}: open the door, free the gate, shut the door"
@@ -148,7 +180,7 @@ def recovering(bin: Bin, phase: Recovering, now_ms: int) -> Step:
 def recover_on(bin: Bin, phase: Recovering, now_ms: int) -> Step:
     gate = bin.levels.gate if bin.levels else "between"
     if phase.stage == "turning" and gate == "store":
-        return replace(bin, phase=replace(phase, stage="homing")), (TurnGate(to="home"),)
+        return turn(replace(bin, phase=replace(phase, stage="homing")), "home")
     if phase.stage == "homing" and gate == "home":
         return replace(bin, phase=replace(phase, stage="settling", since_ms=now_ms), equal_stable=0), ()
     if phase.stage == "settling" and bin.mass is not None and bin.equal_stable >= STABLE_READINGS:
@@ -164,7 +196,7 @@ def may_cycle(bin: Bin, now_ms: int) -> bool:
         and bin.ledger_open
         and bin.storage_trouble is None
         and bin.gate_blocked is None
-        and "scale" not in bin.lost
+        and not senses.scale_silent(bin, now_ms)
     )
 
 

@@ -38,6 +38,8 @@ class Session:
     """Why the last thing was refused."""
     next_holder: Holder | None = None
     """A second card was read: the item in flight belongs to the first, then the session changes."""
+    active_ms: int
+    """When a card or an item last showed that somebody stands there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +114,8 @@ class Committing:
     item: Item
     evidence: Evidence
     body: Deposit | Refusal
-    disturbed: bool = False
-    """Something rose through the beams after the verdict."""
+    disturbed: Literal["retracted", "door"] | None = None
+    """What happened to the item after the verdict: it rose through the beams, or the door was opened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,11 +162,16 @@ class Bin:
     tariff: Tariff | None = None
 
     latched: frozenset[str] = frozenset()
+    unrecorded_hazards: Mapping[str, str] = field(default_factory=dict)
+    """Latched before the ledger was open, with the sentence for the record."""
+    clearing: str | None = None
+    """Ticket of the clearing that waits to be durable; forgotten when it becomes hot again meanwhile."""
     lost: Mapping[str, str] = field(default_factory=dict)
     """Devices that do not answer now, with the reason in words."""
     gate_blocked: str | None = None
     """Why the gate failed; forgotten when a technician has opened and shut the door."""
-    flap_stuck: bool = False
+    not_shut_since_ms: int | None = None
+    """Since when the flap is not sensed closed, or a beam is blocked, outside of a session."""
     inputs_lost: str | None = None
     recorded_faults: frozenset[str] = frozenset()
 
@@ -180,6 +187,7 @@ def new_bin(settings: Settings, now_ms: int) -> Bin:
         settings=settings,
         phase=Recovering(since_ms=now_ms),
         cap_clock=CapClock(cap_ms=0, mono_ms=now_ms),
+        mass_ms=now_ms,
         language=settings.language,
         temperatures={name: Temperature(milli_celsius=None, at_ms=now_ms) for name in settings.temperature_sensors},
     )

@@ -123,7 +123,9 @@ def scene(bin: Bin, now_ms: int) -> tuple[Screen, str | None]:
         case Committing():
             return ("closed", closed) if bin.storage_trouble else ("committing", None)
         case Tipping(session=session):
-            return ("refused", session.refused) if session.refused else ("credited", None)
+            if session.refused:
+                return "refused", session.refused
+            return "credited", None if senses.shut(bin) else "close_flap"
         case _ as unreachable:
             assert_never(unreachable)
 

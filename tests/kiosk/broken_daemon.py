@@ -9,6 +9,7 @@ import os
 import signal
 import sqlite3
 import sys
+import threading
 import time
 from typing import Any
 
@@ -16,6 +17,7 @@ from kiosk import daemon
 from kiosk.cli import main
 from kiosk.core.events import Appended
 from kiosk.core.states import Committing
+from sync.ledger_values import Counts, Done
 
 
 def die() -> None:
@@ -63,6 +65,31 @@ def stall_storage(seconds: float) -> None:
     daemon.Ledger.open = opened  # type: ignore[assignment, method-assign]
 
 
+def drop_flushes() -> None:
+    """Commits return without waiting for the medium."""
+
+    def hasty(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        return sqlite3.connect(*arguments, **options, factory=Hasty)
+
+    class Hasty(sqlite3.Connection):
+        def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:  # type: ignore[override]
+            return super().execute(sql.replace("synchronous = FULL", "synchronous = OFF"), *parameters)
+
+    real = daemon.Ledger.open
+    daemon.Ledger.open = lambda *a, **o: real(*a, **o, connect=hasty)  # type: ignore[assignment, method-assign]
+
+
+def believe_early(seconds: float) -> None:
+    """The loop is told that a record is durable, and only this much later is it written."""
+    append = daemon.LedgerThread.append
+
+    def appended(self: Any, ticket: str, entries: Any) -> None:
+        self._on_event(Done(ticket=ticket, counts=Counts()))
+        threading.Timer(seconds, append, (self, ticket, entries)).start()
+
+    daemon.LedgerThread.append = appended  # type: ignore[method-assign]
+
+
 def stick_loop() -> None:
     """The loop hangs in its third second."""
     chores = daemon.Daemon._do_chores
@@ -83,6 +110,10 @@ if __name__ == "__main__":
             die_before_showing()
         case ["stall", seconds]:
             stall_storage(float(seconds))
+        case ["unflushed"]:
+            drop_flushes()
+        case ["early", seconds]:
+            believe_early(float(seconds))
         case ["stick"]:
             stick_loop()
         case other:

@@ -18,3 +18,12 @@ def test_a_full_inbox_never_raises_and_names_who_lost_events_once() -> None:
     assert inbox.lossy_sources() == ["pins", "scale"]
     assert inbox.lossy_sources() == []
     assert [inbox.get(0), inbox.get(0), inbox.get(0)] == [0, 1, None]
+
+
+def test_an_answer_to_the_loop_is_taken_by_a_full_inbox() -> None:
+    """A dropped "Appended" would leave a deposit committed and never shown."""
+    inbox: Inbox[int] = Inbox(events_max=1)
+    inbox.put("pins", 1)
+    inbox.answer(2)
+    assert inbox.lossy_sources() == []
+    assert [inbox.get(0), inbox.get(0)] == [1, 2]
