@@ -400,6 +400,7 @@ class World:
         self._timeline.after(self.params.scale_line_ms * MS, self._weigh)
         if self._powered:
             self._shown = self._scale.read(self.now_ns)
+            self._happened("weighed", mass_mg=self._shown.mass_mg, stable=self._shown.stable)
             self._lines.send("scale", self._shown.line)
 
     def _measure(self) -> None:

@@ -9,7 +9,7 @@ CHUNK_BYTES = 65_536
 
 
 class Network:
-    """Relays ``port`` to ``server_port``, both on loopback. Cut, it refuses connections and drops those that are open."""
+    """Relays ``port`` to ``server_port``, both on loopback. Cut, it refuses and drops connections."""
 
     def __init__(self, server_port: int) -> None:
         self._server_port = server_port

@@ -71,12 +71,10 @@ class Rig:
         self.screen = ScreenTap(self.screen_port, folder / "screen.sse", on_view)
         self._config = folder / "kiosk.toml"
         self._control = folder / "bin" / "control.sock"
-        self._database = folder / "points.db"
-        points_server = ["sync.points_server.cli", "--database", str(self._database)]
+        self._points_server = command("sync.points_server.cli", "--database", str(folder / "points.db"))
         serve = ["serve", "--port", str(self.server_port), "--next-call-ms", "1000", "--operator-view"]
-        self._points_server = python(*points_server)
-        self._server = self._child("points server", python(*points_server, *serve))
-        self._daemon = self._child("daemon", python("kiosk.cli", "run", "--config", str(self._config)))
+        self._server = self._child("points server", [*self._points_server, *serve])
+        self._daemon = self._child("daemon", command("kiosk.cli", "run", "--config", str(self._config)))
         self._world = self._world_child()
         self.power_cuts = 0
         self._returning = asyncio.Lock()
@@ -108,7 +106,7 @@ class Rig:
         self._configure()
         await self._server.until(lambda: answers(self.server_port), READY_S)
         url = f"http://127.0.0.1:{self.network.port}"
-        await run(python("kiosk.cli", "enrol", url, code, "--config", str(self._config)))
+        await run(command("kiosk.cli", "enrol", url, code, "--config", str(self._config)))
         self.screen.start()
         await self._start_daemon()
 
@@ -166,7 +164,7 @@ class Rig:
         return Child(name, argv, self.folder / f"{name.replace(' ', '-')}.log", lambda message: self._on_death(message))
 
     def _world_child(self) -> Child:
-        argv = python("kiosk.simulator", "--dir", str(self.folder / "world"), "--seed", str(self._seed))
+        argv = command("kiosk.simulator.__main__", "--dir", str(self.folder / "world"), "--seed", str(self._seed))
         return self._child("world", [*argv, "--speed", self._pace.world_speed])
 
     def _configure(self) -> None:
@@ -194,8 +192,9 @@ class Rig:
         self._config.write_text("\n".join(lines), encoding="utf-8")
 
 
-def python(module: str, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", module, *arguments]
+def command(module: str, *arguments: str) -> list[str]:
+    """Runs ``main`` of a module with this very Python: the scripts' folder need not be on the path."""
+    return [sys.executable, "-c", f"from {module} import main; main()", *arguments]
 
 
 def free_ports(count: int) -> list[int]:
