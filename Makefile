@@ -7,12 +7,13 @@ PYTEST ?=
 bin := $(VENV)/bin
 
 .NOTPARALLEL:
-.PHONY: help demo test check bench simulate FORCE
+.PHONY: help demo test check coverage bench simulate FORCE
 
 help:
 	@echo 'make demo              install into $(VENV), then start the bin, its world and a points server'
 	@echo 'make test              install, then run every test; PYTEST="-k ledger" passes arguments on'
 	@echo 'make check             formatting, lint, types, import contract'
+	@echo 'make coverage          every branch of the core and of the parsers, each from its own test file'
 	@echo 'make bench             the figures of the README, as JSON'
 	@echo 'make simulate SEEDS=N  N seeded runs in virtual time with every fault'
 	@echo 'Any of them: PYTHON=/path/to/python3.13 chooses the Python (3.11 or newer), VENV=folder the environment.'
@@ -28,6 +29,16 @@ check: $(VENV)/.installed-dev
 	$(bin)/python -m ruff check .
 	$(bin)/python -m mypy
 	$(bin)/python $(bin)/lint-imports
+
+# One run a module: what another module's tests happen to reach does not count.
+coverage: $(VENV)/.installed-dev
+	@set -e; for test in tests/core/test_*.py tests/drivers/test_*.py; do \
+	  module=$$(echo $$test | sed 's,^tests/core/test_,kiosk/core/,; s,^tests/drivers/test_,drivers/,'); \
+	  test -f $$module || continue; \
+	  echo "$$module"; \
+	  $(bin)/python -m pytest -q --no-header --no-summary $$test --cov-report=term-missing --cov-branch --cov-fail-under=100 \
+	    --cov=$$(echo $${module%.py} | tr / .); \
+	done
 
 bench: $(VENV)/.installed-dev
 	@exec $(bin)/python -m tests.bench

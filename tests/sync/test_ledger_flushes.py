@@ -28,9 +28,10 @@ for n in range(70):
     keeper.append(f"t{n}", [deposit(f"i{n}")], n)
     keeper.append_later(confirmed(f"i{n}"), n)
 say("idle")
-keeper.step(100_000)
+keeper.step(100_000)  # flushes the last confirmation
+keeper.step(100_000 + IDLE_MS)  # tidies up
 say("append")
-keeper.append("last", [deposit("last")], 100_001)
+keeper.append("last", [deposit("last")], 200_000)
 say("end")
 os._exit(0)
 """
