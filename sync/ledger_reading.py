@@ -16,10 +16,12 @@ from sync.exchange import HELD_MAX, Batch
 from sync.ledger_check import problems
 from sync.ledger_file import explained, first_row
 from sync.ledger_schema import selecting, to_record
-from sync.ledger_values import Counts, HeldRecord, Problem, RecentCredit, Snapshot
+from sync.ledger_values import HeldRecord, Problem, Snapshot
 from sync.records import (
     ZERO_HASH,
     Boot,
+    CappedCredit,
+    Counts,
     Deposit,
     FaultCleared,
     FaultRaised,
@@ -252,10 +254,10 @@ class LedgerReading:
                 tariff=self.tariff(),
             )
 
-    def _recent_credits(self) -> tuple[int, tuple[RecentCredit, ...]]:
+    def _recent_credits(self) -> tuple[int, tuple[CappedCredit, ...]]:
         """The cap clock never runs back, so walking backwards may end at the first record that is too old."""
         cap_ms = 0
-        credits: list[RecentCredit] = []
+        credits: list[CappedCredit] = []
         # The unary plus keeps SQLite from reading by kind and sorting all deposits there ever were.
         for (body,) in self._rows("SELECT body FROM records WHERE +kind IN ('deposit', 'boot') ORDER BY position DESC"):
             dated = _dated.decode(body)
@@ -263,7 +265,7 @@ class LedgerReading:
             if dated.cap_ms < cap_ms - DAY_MS:
                 break
             if isinstance(dated, Deposit) and dated.points:
-                credits.append(RecentCredit(ref=dated.holder.ref, cap_ms=dated.cap_ms, points=dated.points))
+                credits.append(CappedCredit(ref=dated.holder.ref, cap_ms=dated.cap_ms, points=dated.points))
         return cap_ms, tuple(reversed(credits))
 
     def _raised(self, raised: str, cleared: str) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sync.records import Body, Head, Record, Stamp, Tariff
+from sync.records import Body, CappedCredit, Counts, Head, Record, Stamp, Tariff
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,35 +23,12 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """Deposits in the ledger: accepted = acknowledged + pending + held.
-
-    pending: after the cursor. held: at or before the cursor and held by the server. since_emptied: since the store was
-    last emptied.
-    """
-
-    accepted: int = 0
-    acknowledged: int = 0
-    pending: int = 0
-    held: int = 0
-    since_emptied: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecentCredit:
-    """A paid deposit within a day of the newest cap time. ``cap_ms``: see :class:`sync.records.Deposit`."""
-
-    ref: str
-    cap_ms: int
-    points: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """What the ledger remembers when it is opened.
 
     ``open_deposits``: item ids, oldest first, whose tip has neither been confirmed nor failed. ``hazards`` and
-    ``faults``: names raised and not cleared since. ``cap_ms``: the newest cap time, 0 before the first boot.
+    ``faults``: names raised and not cleared since. ``credits``: paid deposits within a day of the newest cap time.
+    ``cap_ms``: the newest cap time, 0 before the first boot.
     """
 
     head: Head
@@ -59,7 +36,7 @@ class Snapshot:
     open_deposits: tuple[str, ...]
     hazards: tuple[str, ...]
     faults: tuple[str, ...]
-    credits: tuple[RecentCredit, ...]
+    credits: tuple[CappedCredit, ...]
     cap_ms: int
     tariff: Tariff | None
 

@@ -51,11 +51,40 @@ class TariffItem(Struct, frozen=True, kw_only=True):
     points: int
 
 
+OTHER_CLASS = "other"
+
+
 class Tariff(Struct, frozen=True, kw_only=True):
     """Prices by battery class as the server issued them; every version stays payable for ever."""
 
     version: int
     items: dict[str, TariffItem]
+
+    def item_for(self, battery_class: str) -> TariffItem | None:
+        """The line that pays for a class: its own, else that of :data:`OTHER_CLASS`, else none."""
+        return self.items.get(battery_class) or self.items.get(OTHER_CLASS)
+
+
+class Counts(Struct, frozen=True, kw_only=True):
+    """Deposits in the ledger: accepted = acknowledged + pending + held.
+
+    pending: after the cursor. held: at or before the cursor and held by the server. since_emptied: since the store was
+    last emptied.
+    """
+
+    accepted: int = 0
+    acknowledged: int = 0
+    pending: int = 0
+    held: int = 0
+    since_emptied: int = 0
+
+
+class CappedCredit(Struct, frozen=True, kw_only=True):
+    """Points already credited to a holder, for the daily cap. ``cap_ms``: see :class:`Deposit`."""
+
+    ref: str
+    cap_ms: int
+    points: int
 
 
 # --- evidence -------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import logging
 import sys
 
 import click
+from gpiozero.exc import GPIOZeroError
 
 from drivers.errors import DriverError
 from kiosk.cli.asking import MISUSED, NOT_RUNNING, Failure, config_option
@@ -37,6 +38,8 @@ def run(config: Config) -> None:
         daemon = Daemon(config, identity)
     except LedgerInUse as error:
         raise Failure(str(error), NOT_RUNNING) from error
+    except GPIOZeroError as error:
+        raise Failure(f"GPIO: {error}: on a Pi install the extra: pip install 'battery-kiosk[pi]'") from error
     except (LedgerError, DriverError, OSError) as error:
         raise Failure(str(error)) from error
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from sync.records import Holder, Passage, Tariff
+from sync.records import CappedCredit, Counts, Holder, Passage, Tariff
 
 GatePosition = Literal["home", "store", "return", "between"]
 
@@ -25,33 +25,6 @@ class Levels:
     @property
     def beams_clear(self) -> bool:
         return not (self.beam_a_blocked or self.beam_b_blocked)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenDeposit:
-    """A committed deposit whose tip has neither been confirmed nor failed."""
-
-    item_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CappedCredit:
-    """Points already credited to a holder, for the daily cap."""
-
-    ref: str
-    cap_ms: int
-    points: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """Deposits in the ledger: accepted = acknowledged + pending + held."""
-
-    accepted: int = 0
-    acknowledged: int = 0
-    pending: int = 0
-    held: int = 0
-    since_emptied: int = 0
 
 
 # --- events ---------------------------------------------------------------------------------------------------------
@@ -120,10 +93,14 @@ class InputsLost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerOpened:
-    """The ledger is open and whole; this is what it remembers."""
+    """The ledger is open and whole; this is what it remembers.
+
+    ``open_deposits``: item ids, oldest first, whose tip has neither been confirmed nor failed. ``hazards`` and
+    ``faults``: names raised and not cleared since.
+    """
 
     counts: Counts
-    open_deposits: tuple[OpenDeposit, ...]
+    open_deposits: tuple[str, ...]
     hazards: tuple[str, ...]
     faults: tuple[str, ...]
     credits: tuple[CappedCredit, ...]

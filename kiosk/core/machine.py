@@ -16,7 +16,6 @@ from kiosk.core import judge, senses, shelf
 from kiosk.core.effects import Append, Effect, LockFlap, StopGate, UnlockFlap
 from kiosk.core.events import (
     Appended,
-    CappedCredit,
     CardPresented,
     DonePressed,
     Event,
@@ -41,6 +40,7 @@ from kiosk.core.states import (
 )
 from kiosk.core.tariff import price, used_points
 from sync.records import (
+    CappedCredit,
     Deposit,
     Evidence,
     MassSample,

@@ -153,7 +153,7 @@ def ledger_opened(bin: Bin, opened: LedgerOpened, now_ms: int) -> Bin:
         storage_trouble=None,
         ledger_damaged=False,
         counts=opened.counts,
-        open_deposits=tuple(deposit.item_id for deposit in opened.open_deposits),
+        open_deposits=opened.open_deposits,
         credits=opened.credits,
         cap_clock=CapClock(cap_ms=max(opened.cap_ms, bin.cap_clock.now(now_ms)), mono_ms=now_ms),
         tariff=opened.tariff or bin.tariff,

@@ -8,11 +8,11 @@ from typing import Literal
 
 from msgspec import Struct
 
-from kiosk.core.events import CappedCredit, Counts, Levels, MassWeighed
+from kiosk.core.events import Levels, MassWeighed
 from kiosk.core.interlock import Temperature
 from kiosk.core.settings import Settings
 from kiosk.core.tariff import CapClock
-from sync.records import Deposit, Evidence, Holder, MassSample, Passage, Refusal, Tariff
+from sync.records import CappedCredit, Counts, Deposit, Evidence, Holder, MassSample, Passage, Refusal, Tariff
 
 
 class Credit(Struct, frozen=True, kw_only=True):

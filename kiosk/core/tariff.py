@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kiosk.core.events import CappedCredit
-from sync.records import Tariff
-
-OTHER_CLASS = "other"
-"""Pays for a class that the tariff does not name, if it has such a line."""
+from sync.records import CappedCredit, Tariff
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +41,7 @@ def used_points(credits: tuple[CappedCredit, ...], ref: str, *, cap_now_ms: int,
 
 def price(tariff: Tariff, battery_class: str, count: int, *, used: int, cap_points: int) -> Price | None:
     """Price of ``count`` cells of a class; None when the tariff pays nothing for such a thing."""
-    item = tariff.items.get(battery_class) or tariff.items.get(OTHER_CLASS)
+    item = tariff.item_for(battery_class)
     if item is None:
         return None
     points = item.points * count

@@ -62,7 +62,7 @@ def _priced(deposit: Deposit, issued: Mapping[int, Tariff]) -> Payable | Held:
     tariff = issued.get(deposit.tariff_version)
     if tariff is None:
         return Held(code="unknown_tariff", text=f"tariff {deposit.tariff_version} was never issued to this bin")
-    price = tariff.items.get(deposit.battery_class)
+    price = tariff.item_for(deposit.battery_class)
     if price is None or price.item_code != deposit.item_code or not 1 <= deposit.count <= COUNT_MAX:
         return Held(code="price_mismatch", text=f"tariff {tariff.version} has no such item, or not so many of it")
     expected = 0 if deposit.unpaid else price.points * deposit.count

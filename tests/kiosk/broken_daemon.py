@@ -17,7 +17,8 @@ from kiosk import daemon
 from kiosk.cli import main
 from kiosk.core.events import Appended
 from kiosk.core.states import Committing
-from sync.ledger_values import Counts, Done
+from sync.ledger_values import Done
+from sync.records import Counts
 
 
 def die() -> None:

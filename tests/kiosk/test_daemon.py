@@ -127,6 +127,16 @@ def test_emptying_is_recorded_and_the_count_begins_again(rig: Rig) -> None:
     assert after["accepted"] == before["accepted"]
 
 
+def test_a_machine_without_gpio_is_told_so_and_what_to_install(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    try:
+        rig.enrol()
+        rig.config.write_text(rig.config.read_text().replace('backend = "simulated"', 'backend = "gpiozero"'))
+        assert "pip install 'battery-kiosk[pi]'" in rig.kiosk("run", code=1)
+    finally:
+        rig.close()
+
+
 def test_an_unenrolled_bin_says_how_to_enrol(tmp_path: Path) -> None:
     rig = Rig(tmp_path)
     try:

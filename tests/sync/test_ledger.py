@@ -12,9 +12,11 @@ import pytest
 from sync.exchange import Apply, Hold, Release
 from sync.ledger import Ledger
 from sync.ledger_reading import DAY_MS, LedgerReading
-from sync.ledger_values import Counts, Entry, RecentCredit
+from sync.ledger_values import Entry
 from sync.records import (
     ZERO_HASH,
+    CappedCredit,
+    Counts,
     Emptied,
     FaultCleared,
     FaultRaised,
@@ -346,8 +348,8 @@ def test_the_snapshot_holds_the_paid_credits_of_the_last_day_of_the_cap_clock(tm
     snapshot = ledger.opened()
     assert snapshot.cap_ms == 10 + DAY_MS
     assert snapshot.credits == (
-        RecentCredit(ref="k1:aa", cap_ms=10, points=5),
-        RecentCredit(ref="k1:bb", cap_ms=30, points=7),
+        CappedCredit(ref="k1:aa", cap_ms=10, points=5),
+        CappedCredit(ref="k1:bb", cap_ms=30, points=7),
     )
     ledger.append([boot(12 + DAY_MS)])
     assert [credit.cap_ms for credit in ledger.opened().credits] == [30]

@@ -13,7 +13,8 @@ import pytest
 from sync.errors import LedgerDamaged, LedgerError, LedgerUnavailable
 from sync.ledger import TIDY_COMMITS, Ledger
 from sync.ledger_keeper import IDLE_MS, LATER_MS, RETRY_MS, LedgerKeeper
-from sync.ledger_values import Counts, Done, Failed, LedgerEvent, Opened, Returned
+from sync.ledger_values import Done, Failed, LedgerEvent, Opened, Returned
+from sync.records import Counts
 from tests.sync.ledger_making import GARBAGE, Flaky, acknowledging, confirmed, deposit, flaky, open_ledger, service
 
 

@@ -615,6 +615,22 @@ def test_what_was_held_for_a_forgotten_tariff_is_paid_when_the_server_knows_it_a
     assert sorted(bin_.ledger.held) == [("g1", 4), ("g1", 5)]
 
 
+def test_a_class_without_a_line_is_paid_by_the_line_other_at_bin_and_server_alike() -> None:
+    other = TariffItem(item_code="B01-99", points=2)
+    tariff = Tariff(version=2, items={"AA": TariffItem(item_code="B01-02", points=5), "other": other})
+    assert tariff.item_for("C") == other
+    assert tariff.item_for("AA") != other
+    assert Tariff(version=3, items={}).item_for("AA") is None
+    server = make_server()
+    server.add_tariff(tariff)
+    bin_ = Bin(server, enrolled(server), chains())
+    bin_.tariff_version = None
+    bin_.sync()
+    bin_.ledger.add(deposit("i1", battery_class="C", item_code="B01-99", points=2, tariff_version=2))
+    bin_.sync()
+    assert credited(server) == {"i1": 2}
+
+
 def test_the_default_tariff_has_a_price_for_every_class() -> None:
     assert set(DEFAULT_TARIFF.items) == {"AAA", "AA", "C", "D", "9V", "18650", "coin", "other"}
 
