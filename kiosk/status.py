@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from kiosk.core import senses
 from kiosk.core.states import Bin
 from kiosk.core.view import view_of
@@ -20,13 +22,7 @@ def status_of(bin: Bin, now_ms: int) -> dict[str, Any]:
         "hazards": sorted(bin.latched),
         "faults": senses.faults(bin, now_ms),
         "storage": bin.storage_trouble,
-        "deposits": {
-            "accepted": bin.counts.accepted,
-            "acknowledged": bin.counts.acknowledged,
-            "pending": bin.counts.pending,
-            "held": bin.counts.held,
-            "since_emptied": bin.counts.since_emptied,
-        },
+        "deposits": msgspec.to_builtins(bin.counts),
         "server": {"online": bin.online, "trouble": bin.sync_trouble},
         "tariff": bin.tariff.version if bin.tariff else None,
         "temperatures": {

@@ -18,7 +18,7 @@ from kiosk.cli.asking import REFUSED, Failure, json_option, print_json
 @click.option("--no-page", is_flag=True, help="Tell the story in lines only.")
 @click.option("--headless", is_flag=True, help="No page, no story: deposits and power cuts, then one verdict.")
 @click.option("--deposits", type=click.IntRange(1, 10_000), default=20, show_default=True, help="With --headless.")
-@click.option("--cuts", type=click.IntRange(0), default=2, show_default=True, help="Power cuts, with --headless.")
+@click.option("--cuts", type=click.IntRange(0), default=0, show_default=True, help="Power cuts, with --headless.")
 @json_option
 def demo(
     folder: Path | None,
@@ -35,8 +35,8 @@ def demo(
     \b
     Example: kiosk demo
     Example: kiosk demo --headless --deposits 200 --cuts 20 --seed 1 --json
-    Exit codes: 0 ended by Ctrl-C, or both promises held; 1 a credit was lost, doubled or shown too early,
-    the run came to no end, or a process died; 2 wrong usage.
+    Exit codes: 0 both promises held, or the page was ended by Ctrl-C; 1 a credit was lost, doubled or shown too early,
+    the run came to no end, or a process died; 2 wrong usage; 130 a headless run was ended by Ctrl-C.
     """
     if importlib.util.find_spec("kiosk.simulator") is None:
         raise Failure("the demo is only in a checkout of the source: clone the repository and run make demo")

@@ -191,7 +191,7 @@ def test_whoever_watches_sees_every_event_and_the_end_state(world):
     daemon.send("out 26 1")
     seen = [json.loads(line) for line in watcher.until(lambda line: '"power":false' in line)]
     names = [line["event"] for line in seen if "event" in line]
-    assert [name for name in names if name not in ("edge", "tipped")] == [
+    assert [name for name in names if name not in ("edge", "tipped", "weighed")] == [
         "flap_unlocked",
         "dropped",
         "fell",

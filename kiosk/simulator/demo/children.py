@@ -30,10 +30,6 @@ class Child:
         self._watching: asyncio.Task[None] | None = None
 
     @property
-    def pid(self) -> int | None:
-        return self._process.pid if self._process else None
-
-    @property
     def alive(self) -> bool:
         return self._process is not None and self._process.returncode is None
 

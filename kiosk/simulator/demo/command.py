@@ -38,12 +38,12 @@ def a_folder(folder: Path | None) -> Iterator[Path]:
 
 
 def run_headless(folder: Path | None, *, deposits: int, cuts: int, seed: int) -> Report:
-    """Ends the program when there is no verdict."""
+    """Without a verdict the report says why, and that it is not ok."""
     with a_folder(folder) as place:
         try:
             return asyncio.run(headless(place, deposits=deposits, cuts=cuts, seed=seed, say=say))
         except Unfinished as error:
-            raise click.ClickException(str(error)) from error
+            return {"ok": False, "problems": [str(error)]}
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)
 

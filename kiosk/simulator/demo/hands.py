@@ -10,12 +10,15 @@ WARM_MC, HOT_MC = 21_000, 66_000
 RAMP_MS = 2_500
 HOUSEHOLD_CODE = "HH-2041-07"
 
-DROPS = ("aa", "aaa", "c", "d", "9v", "coin", "stone")
+STONE_MG = 85_000
+"""Between the masses of C and D: a stone that weighs what a battery weighs would pass for one."""
+DROPS = ("aa", "aaa", "c", "d", "9v", "coin")
 COMMANDS: dict[str, tuple[str, dict[str, Any]]] = {
     "card_0": ("tap", {"card": "0"}),
     "card_1": ("tap", {"card": "1"}),
     "qr": ("scan", {"text": HOUSEHOLD_CODE}),
     **{kind: ("drop", {"kind": kind}) for kind in DROPS},
+    "stone": ("drop", {"kind": "stone", "mass_mg": STONE_MG}),
     "string": ("drop", {"kind": "aa", "string": True}),
     "hand": ("hand", {}),
     "door_open": ("door", {"open": True}),
@@ -27,14 +30,14 @@ COMMANDS: dict[str, tuple[str, dict[str, Any]]] = {
     "stick_flap": ("stick_flap", {"stuck": True}),
     "free_flap": ("stick_flap", {"stuck": False}),
     "pull_out": ("pull_out", {}),
-    "empty_store": ("empty_store", {}),
 }
 """Commands of the world. The rest of the buttons is done by :func:`act`."""
+BUTTONS = {*COMMANDS, "cut_network", "restore_network", "cut_power", "clear_hazard"}
 CLEAR_REASON = "demo: looked inside, nothing smoulders"
 
 
 async def act(rig: Rig, name: str) -> str | None:
-    """Do it; what there is to tell, if anything. Raises ValueError for what cannot be done now."""
+    """Press one of :data:`BUTTONS`; what there is to tell, if anything. Raises ValueError for what cannot be now."""
     if name in COMMANDS:
         command, fields = COMMANDS[name]
         await rig.world.do(command, **fields)
@@ -59,7 +62,7 @@ async def act(rig: Rig, name: str) -> str | None:
                 raise ValueError("the daemon is not running")
             return f"technician: {answer.get('text') or answer.get('error')}"
         case _:
-            raise ValueError(f"there is no button {name!r}")
+            raise AssertionError(name)
 
 
 async def tidy(rig: Rig) -> None:

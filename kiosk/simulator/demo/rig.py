@@ -37,11 +37,26 @@ class Pace:
     weigh_settle_ms: int
     farewell_ms: int
     session_idle_ms: int
+    daily_points: int
 
 
-STROLL = Pace(world_speed="1", close_settle_ms=300, weigh_settle_ms=1_500, farewell_ms=3_000, session_idle_ms=12_000)
+STROLL = Pace(
+    world_speed="1",
+    close_settle_ms=300,
+    weigh_settle_ms=1_500,
+    farewell_ms=3_000,
+    session_idle_ms=12_000,
+    daily_points=1_000,
+)
 """To look at: weighing begins when a fall, replayed slowly, has reached the shelf."""
-FAST = Pace(world_speed="fast", close_settle_ms=100, weigh_settle_ms=0, farewell_ms=0, session_idle_ms=30_000)
+FAST = Pace(
+    world_speed="fast",
+    close_settle_ms=150,
+    weigh_settle_ms=0,
+    farewell_ms=0,
+    session_idle_ms=30_000,
+    daily_points=1_000_000,
+)
 """As fast as the core's rules allow: two equal stable readings, flap shut and beams clear, both end stops."""
 
 
@@ -76,7 +91,6 @@ class Rig:
         self._server = self._child("points server", [*self._points_server, *serve])
         self._daemon = self._child("daemon", command("kiosk.cli", "run", "--config", str(self._config)))
         self._world = self._world_child()
-        self.power_cuts = 0
         self._returning = asyncio.Lock()
 
     @property
@@ -136,7 +150,6 @@ class Rig:
             await self._daemon.kill()
             with contextlib.suppress(ConnectionError):
                 await self.world.do("power", on=False)
-            self.power_cuts += 1
 
     async def return_power(self, after_s: float = DEAD_S) -> None:
         async with self._returning:
@@ -179,7 +192,7 @@ class Rig:
             "qr_reader": {"port": str(world / "qr_reader")},
             "scale": {"port": str(world / "scale")},
             "temperature": {"file": str(world / "w1/28-000000000001/w1_slave")},
-            "caps": {"daily_points": 1_000_000},
+            "caps": {"daily_points": pace.daily_points},
             "screen": {"port": self.screen_port, "frame_ancestors": list(self._page_origins)},
             "storage": {"reserve_mib": 0},
         }

@@ -66,7 +66,7 @@ class Scenes:
     async def _on_a_string(self) -> None:
         await self._begin()
         await act(self._rig, "string")
-        await self._until(("refused", "closed", "recovering"), "that the string was seen")
+        await self._rig.screen.until(lambda shown: shown.refused, STEP_S, "that the string was seen")
         await self._until(OPEN, "that the bin is open again")
         await self._done()
 
@@ -82,7 +82,7 @@ class Scenes:
         await act(self._rig, kind)
 
         def judged(shown: Shown) -> bool:
-            return shown.screen == "refused" or shown.item_id not in (None, known)
+            return shown.refused or shown.item_id not in (None, known)
 
         await self._rig.screen.until(judged, STEP_S, "credited or refused")
         await self._until(("accepting", "farewell", "idle"), "that the tip is done")

@@ -32,6 +32,12 @@ class Shown:
         credit = self.view["credit"]
         return None if credit is None else str(credit["item_id"])
 
+    @property
+    def refused(self) -> bool:
+        """The last item was not credited; when nothing is left to give back, the session simply goes on."""
+        went_on = self.screen in ("accepting", "farewell") and self.view["reason"] not in (None, "card_reader")
+        return self.screen == "refused" or went_on
+
 
 class NotShown(RuntimeError):
     """What was waited for did not come onto the screen."""

@@ -26,7 +26,7 @@ IDLE_S = 45.0
 DARK_S = 1.8
 """How long the power stays away: long enough to read what happened."""
 STATUS_S = 0.15
-LEDGER_S = 0.5
+LEDGER_S = 0.2
 LEDGER_ROWS = 60
 TORTURE_DEPOSITS, TORTURE_CUTS = 200, 20
 
@@ -58,6 +58,7 @@ class Show:
         self._playing: asyncio.Task[None] | None = None
         self._clicked_at: float | None = None
         self._powering = False
+        self._closing = False
 
     async def start(self) -> None:
         """Raises :class:`ChildDied`, OSError."""
@@ -68,6 +69,7 @@ class Show:
         self._play()
 
     async def close(self) -> None:
+        self._closing = True
         self.hub.close()
         tasks = [*self._tasks, *([self._playing] if self._playing else [])]
         for task in tasks:
@@ -76,14 +78,15 @@ class Show:
 
     async def click(self, name: str) -> None:
         """A person pressed that button. Raises ValueError for what cannot be done now."""
+        if name != "torture" and name not in hands.BUTTONS:
+            raise ValueError(f"there is no button {name!r}")
         if self._torture is not None:
             raise ValueError("the torture is running: wait for its end")
         await self._take_over()
         if name == "torture":
+            if self._powering:
+                raise ValueError("the power is away: wait until it is back")
             self._keep(self._run_torture())
-            return
-        if name == "play":
-            self._clicked_at = None
             return
         try:
             line = await hands.act(self.rig, name)
@@ -155,9 +158,8 @@ class Show:
         except (NotShown, Stuck, ConnectionError) as error:
             self.hub.say("torture", result | {"stuck": str(error)})
             self._tell("bad", f"torture: {error}")
-        finally:
-            self._torture = self._witness = None
         await self.rig.set_pace(STROLL)
+        self._torture = self._witness = None
         self._clicked_at = time.monotonic()
         self.hub.say("mode", "person")
 
@@ -211,13 +213,18 @@ class Show:
     async def _poll_daemon(self) -> None:
         """Counts and connection; while the daemon is dead its last words stay, marked as such."""
         last: dict[str, Any] = {}
+        accepted = 0
         while True:
             status = await self.rig.ask_daemon({"do": "status"})
-            if status is not None and "deposits" in status:
+            # Accepted never shrinks: smaller figures are those of a daemon that has not opened its ledger yet.
+            opened = status is not None and "deposits" in status and status["deposits"]["accepted"] >= accepted
+            if status is not None and opened:
+                accepted = status["deposits"]["accepted"]
                 last = {name: status[name] for name in ("deposits", "server", "hazards", "faults", "closed_because")}
-                self._story.counts(status["deposits"], bool(status["server"]["online"]))
+                server = status["server"]
+                self._story.counts(status["deposits"], online=server["online"], trouble=server["trouble"])
             if last:
-                alive = status is not None and self.rig.daemon_alive
+                alive = opened and self.rig.daemon_alive
                 self.hub.say("counts", last | {"alive": alive, "network": self.rig.network.up})
             self._story.passed(time.monotonic_ns())
             await asyncio.sleep(STATUS_S)
@@ -230,6 +237,8 @@ class Show:
             await asyncio.sleep(LEDGER_S)
 
     def _tell(self, tone: str, line: str) -> None:
+        if self._closing:
+            return  # what the processes say while they are being ended is no part of the story
         self._say(line)
         self.hub.say("line", {"tone": tone, "text": line})
 

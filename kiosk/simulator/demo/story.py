@@ -31,6 +31,7 @@ class Story:
         self._on_fall = on_fall
         self._screen = ""
         self._reason: str | None = None
+        self._refused = False
         self._item_id: str | None = None
         self._acknowledged: int | None = None
         self._online: bool | None = None
@@ -95,32 +96,37 @@ class Story:
             case "committing":
                 self._step("commit")
                 self._tell("plain", "commit: one fdatasync")
-            case "refused":
+            case "accepting" | "refused" | "farewell" if shown.refused and not self._refused:
                 self._step("refused")
                 self._tell("bad", f"refused: {(view['reason'] or '').replace('_', ' ')}")
             case "hazard" if before != "hazard":
                 self._tell("bad", "HAZARD: the bin is latched until a technician clears it")
             case "closed":
-                self._tell("bad", f"closed: {(view['reason'] or '').replace('_', ' ')}")
+                tone = "quiet" if view["reason"] in ("starting", "no_tariff") else "bad"
+                self._tell(tone, f"closed: {(view['reason'] or '').replace('_', ' ')}")
             case "recovering" if before != "recovering":
-                self._tell("plain", "an unclean start: the gate cycles once to store, then the scale is tared")
+                self._tell("plain", "the shelf is unknown: the gate cycles once to store, then tare")
             case _:
                 pass
+        # Told once: the refusal stays on the screen, with pauses, until the next item is weighed.
+        self._refused = screen != "weighing" and (self._refused or shown.refused)
         if credit is not None and credit["item_id"] != self._item_id:
             self._item_id = credit["item_id"]
             self._step(f"points {credit['points']}")
             self._tell("good", f"+{credit['points']} for one {credit['battery_class']}, durable before it is shown")
 
-    def counts(self, deposits: dict[str, int], online: bool) -> None:
+    def counts(self, deposits: dict[str, int], *, online: bool, trouble: str | None) -> None:
+        """``trouble``: why the server was not reached; null also while it has not been tried yet."""
         acknowledged = deposits["acknowledged"]
         if self._acknowledged is not None and acknowledged > self._acknowledged:
             self._step("server")
             more = acknowledged - self._acknowledged
             self._tell("good", f"the server has counted {more} more: {acknowledged} acknowledged")
         self._acknowledged = acknowledged
-        if self._online is not None and online != self._online:
-            self._tell("plain", "the points server answers" if online else "no points server: offline is normal")
-        self._online = online
+        if online or trouble:
+            if self._online is not None and online != self._online:
+                self._tell("plain", "the points server answers" if online else "no points server: offline is normal")
+            self._online = online
 
     def _blocked(self, line: str) -> bool:
         return next((active for each, active, _ in reversed(self._edges) if each == line), False)

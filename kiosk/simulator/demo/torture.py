@@ -104,6 +104,7 @@ class Torture:
     async def run(self) -> Outcome:
         """Raises :class:`NotShown`, :class:`Stuck`, :class:`ChildDied`."""
         started = time.monotonic()
+        await self._until_open()
         before = await self._kept_records()
         paid_before = {posting.item_id for posting in posted_from(await self._overview())}
         base = await self._counts()
@@ -152,7 +153,7 @@ class Torture:
         await self._ask_to_drop()
 
         def judged(shown: Shown) -> bool:
-            return shown.screen == "refused" or (shown.item_id is not None and shown.item_id not in known)
+            return shown.refused or (shown.item_id is not None and shown.item_id not in known)
 
         await self._rig.screen.until(judged, STEP_S, "credited or refused")
         after = await self._rig.screen.until(lambda shown: shown.screen in OPEN_SCREENS, STEP_S, "that the tip is done")
@@ -174,13 +175,12 @@ class Torture:
             await self._die()
             self._cut_moments["any"] += 1
         opening.cancel()
-        with contextlib.suppress(asyncio.CancelledError, Exception):
-            await opening
+        await asyncio.gather(opening, return_exceptions=True)
         await self._rig.world.do("cut_power_at", event=None)
         await self._rig.return_power()
         self._in_session = 0
         self._card += 1
-        await self._rig.screen.until(lambda shown: shown.screen in OPEN_SCREENS, STEP_S, "that the bin is open again")
+        await self._until_open()
 
     async def _die(self) -> None:
         await self._rig.lose_power()
@@ -193,7 +193,7 @@ class Torture:
             self._asked = (await self._rig.world.do("drop", kind=kind))["fall_id"]
 
     async def _open_session(self) -> None:
-        shown = await self._rig.screen.until(lambda shown: shown.screen in OPEN_SCREENS, STEP_S, "that the bin is open")
+        shown = await self._until_open()
         if shown.screen == "accepting":
             return
         tapped_ns = time.monotonic_ns()
@@ -207,6 +207,9 @@ class Torture:
         else:
             raise Stuck(f"the card was tapped {TAPS_MAX} times and the bin did not open")
         self._card_ns.append(shown.at_ns - tapped_ns)
+
+    async def _until_open(self) -> Shown:
+        return await self._rig.screen.until(lambda shown: shown.screen in OPEN_SCREENS, STEP_S, "that the bin is open")
 
     async def _end_session(self) -> None:
         latest = self._rig.screen.latest

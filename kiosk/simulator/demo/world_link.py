@@ -53,18 +53,22 @@ class WorldLink:
 
     async def do(self, command: str, **fields: Any) -> dict[str, Any]:
         """One command and its answer. Raises :class:`WorldRefused`, ConnectionError."""
-        async with self._turn:
-            if self._streams is None:
-                raise ConnectionError("the world is not there")
-            reader, writer = self._streams
-            writer.write(msgspec.json.encode({"do": command, **fields}) + b"\n")
-            line = await reader.readline()
+        # Whoever asks may be cancelled; the answer must be read all the same, or the next one would get it.
+        line = await asyncio.shield(self._exchange(msgspec.json.encode({"do": command, **fields}) + b"\n"))
         if not line:
             raise ConnectionError("the world hung up")
         answer = msgspec.json.decode(line, type=dict[str, Any])
         if not answer["ok"]:
             raise WorldRefused(answer["error"])
         return answer
+
+    async def _exchange(self, line: bytes) -> bytes:
+        async with self._turn:
+            if self._streams is None:
+                raise ConnectionError("the world is not there")
+            reader, writer = self._streams
+            writer.write(line)
+            return await reader.readline()
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_unix_connection(str(self._path), limit=LINE_BYTES_MAX)

@@ -42,7 +42,9 @@ let world = null;
 let play = null;
 let heldUntil = 0;
 let quick = false;
-const drawn = { shelf: "", pile: -1, back: -1 };
+const drawn = { shelf: "" };
+const kinds = { pile: [], returned: [] };
+let lastOnShelf = [];
 
 export function setQuick(value) { quick = value; }
 
@@ -156,12 +158,21 @@ function drawShelf(items) {
 }
 
 function drawPile() {
-  const { count, fill, mass_mg } = world.store;
+  const { count, fill } = world.store;
   const told = count === 1 ? "1 item" : `${count} items`;
-  byId("store_label").textContent = `store: ${told}, ${(mass_mg / 1000).toFixed(0)} g, ${(fill * 100).toFixed(1)} % full`;
+  byId("store_label").textContent = `store: ${told}, ${(fill * 100).toFixed(1)} % full`;
   byId("return_label").textContent = `given back: ${world.returned.count}`;
-  scatter("pile", count, { x: 74, y: 398, columns: 9, pitch: 19 });
-  scatter("returned", world.returned.count, { x: 272, y: 398, columns: 3, pitch: 22 });
+  if (world.shelf.items.length) lastOnShelf = world.shelf.items.map(({ kind }) => kind);
+  remember("pile", count);
+  remember("returned", world.returned.count);
+  scatter("pile", count, { x: 76, y: 384, columns: 9, pitch: 18 });
+  scatter("returned", world.returned.count, { x: 274, y: 382, columns: 3, pitch: 20 });
+}
+
+// Snapshots count what lies there; what it is was seen on the shelf.
+function remember(id, count) {
+  kinds[id].length = Math.min(kinds[id].length, count);
+  while (kinds[id].length < count) kinds[id].push(lastOnShelf.shift() ?? "aa");
 }
 
 function scatter(id, count, { x, y, columns, pitch }) {
@@ -169,12 +180,11 @@ function scatter(id, count, { x, y, columns, pitch }) {
   const pile = byId(id);
   if (drawn[id] === shown) return;
   if (!(drawn[id] <= shown)) pile.replaceChildren();
-  const kinds = id === "pile" ? ["aa", "aa", "c", "aaa", "9v", "aa", "d", "coin"] : ["stone"];
   for (let i = pile.childElementCount; i < shown; i++) {
     // A fixed scatter: the same pile every time, never a flicker.
     const jolt = Math.sin(i * 12.9898) * 43758.5453, r = jolt - Math.floor(jolt);
     const place = `translate(${x + (i % columns) * pitch + r * 4} ${y - Math.floor(i / columns) * 11 - r * 3})`;
-    item(kinds[i % kinds.length], pile).setAttribute("transform", `${place} rotate(${r * 150 + 15}) scale(.5)`);
+    item(kinds[id][i], pile).setAttribute("transform", `${place} rotate(${r * 150 + 15}) scale(.5)`);
   }
   drawn[id] = shown;
 }

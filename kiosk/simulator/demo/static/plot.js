@@ -54,23 +54,21 @@ function edges(svg, passages) {
 }
 
 function masses(svg, { masses, tare_mg, mass_mg }) {
-  add(svg, "text", { class: "name", x: LEFT - 10, y: 240, "text-anchor": "end" }, "shelf");
+  add(svg, "text", { class: "name", x: LEFT - 10, y: 286, "text-anchor": "end" }, "shelf");
   if (!masses.length) {
-    add(svg, "text", { x: LEFT, y: 240 }, "the scale never came to rest");
+    add(svg, "text", { x: LEFT, y: 286 }, "the scale never came to rest");
     return;
   }
   const end = Math.max(...masses.map(([at]) => at));
-  const grams = masses.map(([, mass]) => mass / 1000), tare = tare_mg / 1000;
-  const top = Math.max(...grams, tare + 1) * 1.15, bottom = Math.min(...grams, tare, 0);
-  const y = (value) => 350 - ((value - bottom) / (top - bottom)) * 130;
-  const x = axis(svg, 356, 214, 0, end * 1.08, "milliseconds since the fall");
-  for (const value of [tare, ...new Set([Math.max(...grams)])]) {
-    add(svg, "text", { x: LEFT - 10, y: y(value) + 4, "text-anchor": "end" }, `${value.toFixed(1)} g`);
+  const net = masses.map(([, mass]) => (mass - tare_mg) / 1000);
+  const top = Math.max(...net, 1) * 1.25, bottom = Math.min(...net, 0);
+  const y = (grams) => 350 - ((grams - bottom) / (top - bottom)) * 130;
+  const x = axis(svg, 356, 220, 0, end * 1.08, "milliseconds since the fall");
+  add(svg, "line", { class: "tare", x1: LEFT, x2: WIDE - RIGHT, y1: y(0), y2: y(0) });
+  add(svg, "text", { x: LEFT - 10, y: y(0) + 4, "text-anchor": "end" }, "tare");
+  for (const [index, [at, , stable]] of masses.entries()) {
+    add(svg, "circle", { class: stable ? "dot stable" : "dot", cx: x(at), cy: y(net[index]), r: 5 });
   }
-  add(svg, "line", { class: "tare", x1: LEFT, x2: WIDE - RIGHT, y1: y(tare), y2: y(tare) });
-  add(svg, "text", { x: LEFT + 6, y: y(tare) - 6 }, "tare");
-  for (const [at, mass, stable] of masses) {
-    add(svg, "circle", { class: stable ? "dot stable" : "dot", cx: x(at), cy: y(mass / 1000), r: 5 });
-  }
-  if (mass_mg !== null) add(svg, "text", { class: "name", x: x(end), y: y(grams.at(-1)) - 12, "text-anchor": "end" }, `net ${(mass_mg / 1000).toFixed(2)} g`);
+  const settled = mass_mg === null ? "never settled" : `net ${(mass_mg / 1000).toFixed(2)} g`;
+  add(svg, "text", { class: "name", x: x(end), y: y(net.at(-1)) - 14, "text-anchor": "end" }, settled);
 }
