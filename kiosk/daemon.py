@@ -25,14 +25,11 @@ from kiosk.config import Config
 from kiosk.control_socket import ControlSocket
 from kiosk.core.events import (
     Appended,
-    CappedCredit,
-    Counts,
     DonePressed,
     Event,
     InputsLost,
     LanguageChosen,
     LedgerOpened,
-    OpenDeposit,
     ServerTimeReceived,
     StopRequested,
     StorageFailed,
@@ -49,14 +46,13 @@ from kiosk.ledger_port import LedgerPort
 from kiosk.perform import Performer
 from kiosk.screen.server import Screen
 from kiosk.sd_notify import notify
-from sync import ledger_values
 from sync.exchange import Apply
 from sync.identity import Identity, card_ref
 from sync.ledger import Ledger
 from sync.ledger_lock import LedgerLock
 from sync.ledger_thread import LedgerThread
-from sync.ledger_values import Crashed, Done, Entry, Failed, LedgerEvent, Opened, Returned
-from sync.records import Boot, Holder, Stamp
+from sync.ledger_values import Crashed, Done, Entry, Failed, LedgerEvent, Opened, Returned, Snapshot
+from sync.records import Boot, Counts, Holder, Stamp
 from sync.upload_steps import Alarm, Forked, Offline, Online, Outcome, ServerTime, TariffIssued
 from sync.uploader import Uploader
 from sync.uploader_thread import UploaderThread
@@ -229,7 +225,7 @@ class Daemon:
                 self._ledger.append_later(Entry(body=boot, stamp=self._clock.stamp()))
                 self._inbox.answer(opened(snapshot))
             case Done(ticket=ticket, counts=counts):
-                self._inbox.answer(Appended(ticket=ticket, counts=counts_of(counts)))
+                self._inbox.answer(Appended(ticket=ticket, counts=counts))
                 self._uploader.poke()
             case Failed(reason=reason, damaged=damaged):
                 log.error("%s", reason)
@@ -253,8 +249,8 @@ class Daemon:
         )
         return status, self._clock.stamp()
 
-    def _from_counts(self, counts: ledger_values.Counts) -> None:
-        self._inbox.answer(SyncChanged(online=True, counts=counts_of(counts), trouble=None))
+    def _from_counts(self, counts: Counts) -> None:
+        self._inbox.answer(SyncChanged(online=True, counts=counts, trouble=None))
 
     def _from_uploader(self, outcome: Outcome) -> None:
         match outcome:
@@ -278,26 +274,16 @@ class Daemon:
                 pass  # its counts came through _from_counts
 
 
-def opened(snapshot: ledger_values.Snapshot) -> LedgerOpened:
-    """The ledger's memory in the core's words."""
+def opened(snapshot: Snapshot) -> LedgerOpened:
+    """The ledger's memory as the core's event."""
     return LedgerOpened(
-        counts=counts_of(snapshot.counts),
-        open_deposits=tuple(OpenDeposit(item_id=item_id) for item_id in snapshot.open_deposits),
+        counts=snapshot.counts,
+        open_deposits=snapshot.open_deposits,
         hazards=snapshot.hazards,
         faults=snapshot.faults,
-        credits=tuple(CappedCredit(ref=c.ref, cap_ms=c.cap_ms, points=c.points) for c in snapshot.credits),
+        credits=snapshot.credits,
         cap_ms=snapshot.cap_ms,
         tariff=snapshot.tariff,
-    )
-
-
-def counts_of(counts: ledger_values.Counts) -> Counts:
-    return Counts(
-        accepted=counts.accepted,
-        acknowledged=counts.acknowledged,
-        pending=counts.pending,
-        held=counts.held,
-        since_emptied=counts.since_emptied,
     )
 
 

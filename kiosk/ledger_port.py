@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 from sync.exchange import Apply, Batch
 from sync.ledger_thread import LedgerThread
-from sync.ledger_values import Counts
-from sync.records import Stamp, Tariff
+from sync.records import Counts, Stamp, Tariff
 
 
 class LedgerPort:

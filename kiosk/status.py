@@ -22,6 +22,7 @@ def status_of(bin: Bin, now_ms: int) -> dict[str, Any]:
         "hazards": sorted(bin.latched),
         "faults": senses.faults(bin, now_ms),
         "storage": bin.storage_trouble,
+        "ledger_open": bin.ledger_open,
         "deposits": msgspec.to_builtins(bin.counts),
         "server": {"online": bin.online, "trouble": bin.sync_trouble},
         "tariff": bin.tariff.version if bin.tariff else None,

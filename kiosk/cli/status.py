@@ -34,7 +34,9 @@ def lines(s: dict[str, Any]) -> list[str]:
         "open" if s["open"] else f"closed: {s['closed_because']}",
         f"state     {s['phase']}, screen shows {s['screen']}",
         f"deposits  {deposits['accepted']} accepted = {deposits['acknowledged']} acknowledged"
-        f" + {deposits['pending']} pending + {deposits['held']} held; {deposits['since_emptied']} since emptied",
+        f" + {deposits['pending']} pending + {deposits['held']} held; {deposits['since_emptied']} since emptied"
+        if s["ledger_open"]
+        else "deposits  not known: the ledger is not open",
         f"server    {'online' if server['online'] else 'offline'}"
         + (f": {server['trouble']}" if server["trouble"] else ""),
         f"tariff    {s['tariff'] if s['tariff'] is not None else 'none yet: the server sends it at the first contact'}",

@@ -14,8 +14,7 @@ import requests
 from kiosk.ledger_port import LedgerPort
 from sync.identity import load
 from sync.ledger_thread import LedgerThread
-from sync.ledger_values import Counts
-from sync.records import Tariff
+from sync.records import Counts, Tariff
 from sync.upload_steps import Outcome, TariffIssued
 from sync.uploader import Uploader
 from sync.uploader_thread import UploaderThread

@@ -15,7 +15,6 @@ from kiosk.core.effects import Append, AppendLater, Effect, LockFlap, StopGate, 
 from kiosk.core.events import (
     Appended,
     CardPresented,
-    Counts,
     Event,
     ItemPassed,
     LedgerOpened,
@@ -27,7 +26,7 @@ from kiosk.core.events import (
 )
 from kiosk.core.settings import Settings
 from kiosk.core.states import Accepting, Bin, new_bin
-from sync.records import Body, Deposit, Holder, Passage, Tariff, TariffItem, TipConfirmed, TipFailed
+from sync.records import Body, Counts, Deposit, Holder, Passage, Tariff, TariffItem, TipConfirmed, TipFailed
 
 ALICE = Holder(scheme="em4100", ref="k1:alice")
 BOB = Holder(scheme="em4100", ref="k1:bob")

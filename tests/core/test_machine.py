@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from kiosk.core import machine
 from kiosk.core.effects import Append, LockFlap, StopGate, TurnGate, UnlockFlap
 from kiosk.core.events import (
     Appended,
-    CappedCredit,
     DeviceLost,
     DonePressed,
     InputsLost,
@@ -26,6 +26,7 @@ from kiosk.core.events import (
 from kiosk.core.settings import Settings
 from kiosk.core.states import Committing, Idle, Weighing
 from sync.records import (
+    CappedCredit,
     Deposit,
     FaultCleared,
     HazardRaised,
@@ -425,7 +426,7 @@ def test_a_server_a_day_ahead_opens_a_new_window() -> None:
 
 
 def test_a_restart_and_a_server_that_is_behind_open_none() -> None:
-    credits = (replace(USED[0], cap_ms=1_000_000),)
+    credits = (msgspec.structs.replace(USED[0], cap_ms=1_000_000),)
     book = Playbook(boot_ms=77).ready(credits=credits, cap_ms=1_000_500)
     book.play((0, ServerTimeReceived(wall_ms=5)), (0, card()))
     assert book.view.remaining_points == 5

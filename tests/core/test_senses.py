@@ -7,7 +7,6 @@ import pytest
 from kiosk.core import senses
 from kiosk.core.effects import Answer, TurnGate, UnlockFlap
 from kiosk.core.events import (
-    Counts,
     DeviceLost,
     DeviceReturned,
     DonePressed,
@@ -26,6 +25,7 @@ from kiosk.core.events import (
 )
 from kiosk.core.states import Committing
 from sync.records import (
+    Counts,
     Emptied,
     FaultCleared,
     FaultRaised,

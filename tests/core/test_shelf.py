@@ -11,7 +11,6 @@ from kiosk.core.events import (
     Event,
     HazardClearRequested,
     InputsLost,
-    OpenDeposit,
     StorageFailed,
     StorageReturned,
     Ticked,
@@ -52,7 +51,7 @@ from tests.core.playbook import (
 
 STALLED = levels(gate="between", gate_fault="stall")
 DOOR_OPEN = levels(door_closed=False)
-OPEN = (OpenDeposit(item_id="old"),)
+OPEN = ("old",)
 
 
 # --- tipping --------------------------------------------------------------------------------------------------------

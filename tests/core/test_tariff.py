@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from kiosk.core.events import CappedCredit
 from kiosk.core.tariff import CapClock, price, used_points
-from sync.records import Tariff, TariffItem
+from sync.records import CappedCredit, Tariff, TariffItem
 from tests.core.playbook import TARIFF
 
 DAY_MS = 24 * 3600 * 1000

@@ -10,8 +10,6 @@ from kiosk.core import machine, view
 from kiosk.core.effects import Append, AppendLater, Effect, StopGate, TurnGate
 from kiosk.core.events import (
     Appended,
-    CappedCredit,
-    Counts,
     DeviceLost,
     DeviceReturned,
     DonePressed,
@@ -23,7 +21,6 @@ from kiosk.core.events import (
     LedgerOpened,
     LevelsRead,
     MassWeighed,
-    OpenDeposit,
     ServerTimeReceived,
     StopRequested,
     StorageFailed,
@@ -36,7 +33,7 @@ from kiosk.core.events import (
 )
 from kiosk.core.settings import Settings
 from kiosk.core.states import Accepting, Closing, Committing, Idle, Recovering, Stopped, Tipping, Weighing, new_bin
-from sync.records import Body, Deposit, HazardCleared, HazardRaised, TipConfirmed, TipFailed
+from sync.records import Body, CappedCredit, Counts, Deposit, HazardCleared, HazardRaised, TipConfirmed, TipFailed
 from tests.core.playbook import (
     AA_EDGES,
     AA_MG,
@@ -94,7 +91,7 @@ class Walk:
         self.feed(
             LedgerOpened(
                 counts=Counts(),
-                open_deposits=tuple(OpenDeposit(item_id=item_id) for item_id in self.open_deposits()),
+                open_deposits=tuple(self.open_deposits()),
                 hazards=("heat",) if self.latched() else (),
                 faults=(),
                 credits=tuple(
