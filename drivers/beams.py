@@ -77,11 +77,6 @@ class DropBeams:
         """Whether a passage has begun and not ended yet."""
         return bool(self._pulses)
 
-    def blocked_since_ns(self, line: str) -> int | None:
-        """Since when that beam is blocked; None while it is clear."""
-        last = self._last[line]
-        return last.down_ns if last is not None and last.up_ns is None else None
-
     def restart(self, *, a_blocked: bool, b_blocked: bool, now_ns: int) -> None:
         """Edges were lost: forget what was collected and believe these levels."""
         self._last = dict.fromkeys(BEAMS)

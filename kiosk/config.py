@@ -14,6 +14,8 @@ from kiosk.core.settings import Settings
 
 T = TypeVar("T")
 
+DEFAULTS = Settings()
+
 DEFAULT_PINS = {
     "door": 23,
     "flap_closed": 5,
@@ -90,7 +92,9 @@ def load(path: Path) -> Config:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError(path, [Mistake(key="file", line=0, text=f"cannot be read: {error.strerror}")]) from error
+        raise ConfigError(
+            path, [Mistake(key="file", line=0, text=f"cannot be read: {error.strerror}; check the path, or use sudo")]
+        ) from error
     except UnicodeDecodeError as error:
         raise ConfigError(path, [Mistake(key="file", line=0, text="is not UTF-8: save it as UTF-8")]) from error
     try:
@@ -108,19 +112,21 @@ def load(path: Path) -> Config:
 
 def read(r: Reader) -> Config:
     settings = Settings(
-        language=r.get("bin.language", one_of("zh", "en"), "zh"),
-        return_way=r.get("bin.return_way", boolean, True),
-        session_idle_ms=r.get("session.idle_ms", integer(5_000, 120_000), 30_000),
-        farewell_ms=r.get("session.farewell_ms", integer(0, 60_000), 4_000),
-        close_settle_ms=r.get("timing.close_settle_ms", integer(150, 5_000), 150),
-        weigh_settle_ms=r.get("timing.weigh_settle_ms", integer(0, 10_000), 300),
-        weigh_ms=r.get("timing.weigh_ms", integer(1_000, 60_000), 8_000),
-        stable_within_mg=r.get("scale.stable_within_mg", integer(1, 5_000), 200),
-        hazard_milli_celsius=r.get("temperature.hazard_celsius", integer(40, 90), 60) * 1_000,
-        clear_milli_celsius=r.get("temperature.clear_celsius", integer(20, 80), 45) * 1_000,
-        temperature_stale_ms=r.get("temperature.stale_ms", integer(2_000, 120_000), 10_000),
-        cap_points=r.get("caps.daily_points", integer(0, 1_000_000), 100),
-        over_cap=r.get("caps.over", one_of("unpaid", "refuse"), "unpaid"),
+        language=r.get("bin.language", one_of("zh", "en"), DEFAULTS.language),
+        return_way=r.get("bin.return_way", boolean, DEFAULTS.return_way),
+        session_idle_ms=r.get("session.idle_ms", integer(5_000, 120_000), DEFAULTS.session_idle_ms),
+        farewell_ms=r.get("session.farewell_ms", integer(0, 60_000), DEFAULTS.farewell_ms),
+        close_settle_ms=r.get("timing.close_settle_ms", integer(150, 5_000), DEFAULTS.close_settle_ms),
+        weigh_settle_ms=r.get("timing.weigh_settle_ms", integer(0, 10_000), DEFAULTS.weigh_settle_ms),
+        weigh_ms=r.get("timing.weigh_ms", integer(1_000, 60_000), DEFAULTS.weigh_ms),
+        stable_within_mg=r.get("scale.stable_within_mg", integer(1, 5_000), DEFAULTS.stable_within_mg),
+        hazard_milli_celsius=1_000
+        * r.get("temperature.hazard_celsius", integer(40, 90), DEFAULTS.hazard_milli_celsius // 1_000),
+        clear_milli_celsius=1_000
+        * r.get("temperature.clear_celsius", integer(20, 80), DEFAULTS.clear_milli_celsius // 1_000),
+        temperature_stale_ms=r.get("temperature.stale_ms", integer(2_000, 120_000), DEFAULTS.temperature_stale_ms),
+        cap_points=r.get("caps.daily_points", integer(0, 1_000_000), DEFAULTS.cap_points),
+        over_cap=r.get("caps.over", one_of("unpaid", "refuse"), DEFAULTS.over_cap),
     )
     if settings.clear_milli_celsius >= settings.hazard_milli_celsius:
         r.mistake(

@@ -18,13 +18,14 @@ import msgspec
 
 LINE_BYTES_MAX = 1 << 20
 ANSWER_S_MAX = 15.0
+LOOK = "look at its log: journalctl -u battery-kiosk"
 
 Request = dict[str, Any]
 Reply = dict[str, Any]
 
 
 class NotRunning(ConnectionError):
-    """No daemon answers at this socket."""
+    """No daemon answers at this socket; the message names the remedy."""
 
 
 class ControlSocket:
@@ -86,13 +87,13 @@ def ask(path: Path, request: Request) -> Reply:
             with connection.makefile("rb") as lines:
                 line = lines.readline()
     except (FileNotFoundError, ConnectionRefusedError) as error:
-        raise NotRunning(f"no daemon answers at {path}") from error
+        raise NotRunning(f"no daemon answers at {path}; start it: systemctl start battery-kiosk") from error
     except ConnectionError as error:
-        raise NotRunning(f"the daemon at {path} hung up") from error
+        raise NotRunning(f"the daemon at {path} hung up; {LOOK}") from error
     except PermissionError as error:
-        raise NotRunning(f"{path}: permission denied; use sudo, or join the socket's group") from error
+        raise NotRunning(f"{path}: permission denied; use sudo, or join the group battery-kiosk") from error
     except TimeoutError as error:
-        raise NotRunning(f"the daemon at {path} did not answer within {ANSWER_S_MAX:.0f} s") from error
+        raise NotRunning(f"the daemon at {path} did not answer within {ANSWER_S_MAX:.0f} s; {LOOK}") from error
     if not line:
-        raise NotRunning(f"the daemon at {path} hung up")
+        raise NotRunning(f"the daemon at {path} hung up; {LOOK}")
     return msgspec.json.decode(line, type=dict[str, Any])

@@ -58,7 +58,8 @@ class Devices:
             run_limit_ms=config.gate_run_limit_ms,
             stall_ms=config.gate_stall_ms,
         )
-        self._thermometer = ThermometerThread("bin", config.temperature_file, config.temperature_period_ms, put)
+        (sensor,) = config.settings.temperature_sensors
+        self._thermometer = ThermometerThread(sensor, config.temperature_file, config.temperature_period_ms, put)
         self._ports = [scale(config.scale, put)]
         if config.card_reader:
             self._ports.append(card_reader(config.card_reader, config.card_removal_ms, put, holder_of))

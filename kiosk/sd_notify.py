@@ -1,4 +1,4 @@
-"""What systemd is told: READY, STOPPING, and that the watchdog may be fed (sd_notify(3))."""
+"""What systemd is told: READY, WATCHDOG, STOPPING (sd_notify(3))."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from kiosk.core.view import view_of
 
 
 def status_of(bin: Bin, now_ms: int) -> dict[str, Any]:
-    """Everything that the loop knows. Temperatures in degrees Celsius, masses in milligrams."""
+    """What a technician may see of the state: nothing of the resident. Temperatures in °C, masses in milligrams."""
     view = view_of(bin, now_ms)
     return {
         "screen": view.screen,

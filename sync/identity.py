@@ -23,7 +23,7 @@ SCRYPT_R = 8
 SCRYPT_P = 1
 """About 50 ms on a Pi 4 and 16 MiB: a 32-bit card number is too short a secret for a fast hash."""
 SCRYPT_MEMORY_BYTES = 64 << 20
-ENROL_SECONDS_MAX = 30
+ENROL_S_MAX = 30
 
 
 class IdentityError(ValueError):
@@ -114,7 +114,7 @@ def enrol(path: Path, *, url: str, code: str, session: requests.Session, rng: ra
     private_key = _private_key(stored, path)
     headers, body, nonce = enrol_request(private_key, code=code, rng=rng)
     response = session.post(
-        url + wire.ENROL_PATH, data=body, headers=headers, timeout=ENROL_SECONDS_MAX, allow_redirects=False
+        url + wire.ENROL_PATH, data=body, headers=headers, timeout=ENROL_S_MAX, allow_redirects=False
     )
     answer = read_enrol_answer(
         response.status_code, response.headers.get(wire.SIGNATURE_HEADER, ""), response.content, nonce
@@ -142,7 +142,7 @@ def enrol_request(
     )
     body = wire.pack(wire.encode(request))
     signature = wire.sign(private_key, wire.request_digest("POST", wire.ENROL_PATH, body, ""))
-    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip", "Kiosk-Signature": signature}
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip", wire.SIGNATURE_HEADER: signature}
     return headers, body, nonce
 
 

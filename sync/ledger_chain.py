@@ -59,7 +59,7 @@ def read_end(connection: sqlite3.Connection, path: Path) -> ChainEnd:
     if expected != last.hash:
         raise LedgerDamaged(
             f"ledger {path}: record {last.generation}/{last.seq}, the last one, does not match its hash; "
-            "set the ledger aside whole, which starts a new generation, and keep the old file for the operator"
+            "stop the daemon, set it aside whole with 'kiosk ledger renew', and keep the old file for the operator"
         )
     return ChainEnd(position=position, generation=last.generation, seq=last.seq, hash=last.hash)
 

@@ -31,7 +31,7 @@ _UNAVAILABLE = {
     sqlite3.SQLITE_BUSY: "another program has locked it; close that program",
     sqlite3.SQLITE_LOCKED: "another program has locked it; close that program",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check that its folder exists and that this user may write to it",
-    sqlite3.SQLITE_PERM: "access is denied; check the file's owner and mode",
+    sqlite3.SQLITE_PERM: "access is denied; use the daemon's user or sudo, or check the file's owner and mode",
     sqlite3.SQLITE_IOERR: "reading or writing fails; check the card and its contacts (see the kernel's log)",
 }
 _DAMAGED = {sqlite3.SQLITE_CORRUPT: "its pages are damaged", sqlite3.SQLITE_NOTADB: "it is not a database"}
@@ -39,6 +39,8 @@ _DAMAGED = {sqlite3.SQLITE_CORRUPT: "its pages are damaged", sqlite3.SQLITE_NOTA
 
 def explained(error: sqlite3.Error | OSError, path: Path) -> LedgerError:
     """The ledger's own error for one of SQLite or the system: the fact, then the remedy."""
+    if isinstance(error, PermissionError):
+        return LedgerUnavailable(f"ledger {path}: {_UNAVAILABLE[sqlite3.SQLITE_PERM]} ({error})")
     if isinstance(error, OSError):
         return LedgerUnavailable(f"ledger {path}: {error.strerror}; free or repair the medium that it lies on")
     # Only the low byte names the class; the rest says which call met it.

@@ -67,7 +67,8 @@ class LedgerReading:
             raise explained(error, self.path) from error
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise LedgerDamaged(
-                f"ledger {self.path}: a record does not read as its kind ({error}); verify it, then set it aside whole"
+                f"ledger {self.path}: a record does not read as its kind ({error}); look with 'kiosk ledger "
+                "verify', then set it aside whole with 'kiosk ledger renew'"
             ) from error
 
     def _rows(self, sql: str, *parameters: object) -> sqlite3.Cursor:

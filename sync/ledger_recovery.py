@@ -26,8 +26,7 @@ def read_copy(path: Path) -> Iterator[LedgerReading]:
     and with it the newest credits. The lock is held only while copying.
     Raises :class:`LedgerInUse`, :class:`LedgerUnavailable` (also when there is no ledger), :class:`LedgerDamaged`.
     """
-    if not path.exists():
-        raise LedgerUnavailable(f"ledger {path}: there is none; check the folder in the configuration")
+    _look(path)
     with tempfile.TemporaryDirectory(prefix="ledger-copy-") as folder:
         copy = Path(folder) / path.name
         lock = LedgerLock(path)
@@ -57,8 +56,7 @@ def set_aside(path: Path, *, lock: LedgerLock | None = None) -> Path:
     The next :meth:`sync.ledger.Ledger.open` finds the marker without its database and begins a generation for the
     reason "damaged". ``lock``: one that the caller holds. Raises :class:`LedgerInUse`, :class:`LedgerUnavailable`.
     """
-    if not path.exists():
-        raise LedgerUnavailable(f"ledger {path}: there is none to set aside; check the folder in the configuration")
+    _look(path)
     own_lock = None if lock else LedgerLock(path)
     try:
         if read_marker(path) is None:
@@ -80,6 +78,17 @@ def set_aside(path: Path, *, lock: LedgerLock | None = None) -> Path:
         if own_lock:
             own_lock.release()
     return aside
+
+
+def _look(path: Path) -> None:
+    """Raise :class:`LedgerUnavailable` when there is no ledger, or none that this user may see."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        message = f"ledger {path}: there is none; check the folder in the configuration"
+        raise LedgerUnavailable(message) from None
+    except OSError as error:
+        raise explained(error, path) from error
 
 
 def _new_folder(path: Path) -> Path:

@@ -134,7 +134,6 @@ class GenerationStarted(Body, frozen=True, kw_only=True, tag="generation_started
     bin_id: str
     reason: Literal["new", "restored", "moved", "fork", "damaged"]
     previous: Head | None
-    note: str = ""
 
 
 class Boot(Body, frozen=True, kw_only=True, tag="boot"):
@@ -173,7 +172,11 @@ class Deposit(Body, frozen=True, kw_only=True, tag="deposit"):
 
 
 class Refusal(Body, frozen=True, kw_only=True, tag="refusal"):
-    """Something fell, or tried to, and was not credited; ``reason`` is a code of :mod:`kiosk.core.judge`."""
+    """Something fell, or tried to, and was not credited.
+
+    ``reason`` is a code of :mod:`kiosk.core.judge`, or what happened around the item: ``door``, ``hazard``,
+    ``unclear``, ``over_cap``.
+    """
 
     item_id: str
     holder: Holder

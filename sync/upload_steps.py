@@ -63,11 +63,9 @@ class TariffIssued:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerTime:
-    """Unix time signed by the server, taken when it answered: as old as half the round trip, which is known to be
-    at most ``round_trip_ms``."""
+    """Unix time that the server signed when it answered."""
 
     wall_ms: int
-    round_trip_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

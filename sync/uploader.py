@@ -254,7 +254,7 @@ class Uploader:
                     if verdict.verdict == "released"
                 ),
             ),
-            ServerTime(wall_ms=answer.server_time_ms, round_trip_ms=now_ms - flight.sent_ms),
+            ServerTime(wall_ms=answer.server_time_ms),
         ]
         if len(verdicts) < len(answer.verdicts):
             outcomes += self._alarm("verdict_beyond", "the server judges a record that this request did not cover")
@@ -325,8 +325,8 @@ class Uploader:
         headers = {
             "Content-Type": "application/json",
             "Content-Encoding": "gzip",
-            "Kiosk-Server-Nonce": self._server_nonce,
-            "Kiosk-Signature": wire.sign(self._identity.private_key, digest),
+            wire.SERVER_NONCE_HEADER: self._server_nonce,
+            wire.SIGNATURE_HEADER: wire.sign(self._identity.private_key, digest),
         }
         return Send(method="POST", path=path, headers=headers, body=flight.body)
 

@@ -17,10 +17,10 @@ from sync.records import Stamp, Tariff
 from sync.upload_steps import Alarm, AskBatch, AskHash, Forked, Outcome, Send, TariffIssued, Wait
 from sync.uploader import ANSWER_MS_MAX, Uploader
 
-CONNECT_SECONDS_MAX = 10
-READ_SECONDS_MAX = 20
+CONNECT_S_MAX = 10
+READ_S_MAX = 20
 """Silence on the line; the whole answer has :data:`sync.uploader.ANSWER_MS_MAX`."""
-LEDGER_RETRY_SECONDS = 1.0
+LEDGER_RETRY_S = 1.0
 """The ledger is closed for repair or the medium is full: its own thread retries, we ask again."""
 CHUNK_BYTES = 1_024
 """The deadline is looked at after each."""
@@ -43,9 +43,9 @@ class LedgerPort(Protocol):
 
 
 class UploaderThread:
-    """``on_outcome`` is called from this thread, after the ledger has done its part, and must neither
-    block nor raise.
+    """Runs an :class:`Uploader`: makes its requests, asks the ledger for it, and passes on what came of it.
 
+    ``on_outcome`` is called from this thread, after the ledger has done its part, and must neither block nor raise.
     ``situation`` tells how the bin is and what time it believes it is, when a request is made. ``session`` carries
     TLS settings.
     """
@@ -101,7 +101,7 @@ class UploaderThread:
                 self._step()
             except LedgerError:
                 # What could not be asked or applied is tried again; until then nothing more is sent.
-                self._sleep(LEDGER_RETRY_SECONDS)
+                self._sleep(LEDGER_RETRY_S)
             except Exception as error:
                 self._on_outcome(
                     Alarm(code="uploader_crashed", text=f"programming error: {error!r}; restart the daemon")
@@ -151,7 +151,7 @@ class UploaderThread:
                 self._server_url + send.path,
                 data=send.body,
                 headers=send.headers,
-                timeout=(CONNECT_SECONDS_MAX, READ_SECONDS_MAX),
+                timeout=(CONNECT_S_MAX, READ_S_MAX),
                 allow_redirects=False,
                 stream=True,
             ) as response:

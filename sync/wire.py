@@ -23,8 +23,8 @@ from msgspec import Meta, Struct
 
 from sync.records import Head, Record, Stamp, Tariff, Trust
 
-SERVER_NONCE_HEADER = "kiosk-server-nonce"
-SIGNATURE_HEADER = "kiosk-signature"
+SERVER_NONCE_HEADER = "Kiosk-Server-Nonce"
+SIGNATURE_HEADER = "Kiosk-Signature"
 ENROL_PATH = "/v1/enrol"
 
 PACKED_BYTES_MAX = 1 << 20
@@ -41,9 +41,8 @@ Seq = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 HexHash = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Token = Annotated[str, Meta(pattern=r"^[!-~]{1,128}\Z")]
 """A name that machines gave: printable ASCII without blanks."""
-
-
 Label = Annotated[str, Meta(pattern=r"^[^\x00]{0,256}\Z")]
+"""Text that is kept as it came, even of a kind that nobody here knows; NUL is what PostgreSQL refuses."""
 
 
 class WireError(ValueError):
@@ -311,8 +310,8 @@ def from_base64(text: str) -> bytes:
 
 
 def header_of(headers: Mapping[str, str], name: str) -> str:
-    """A header's value whatever its case, empty when it is missing; ``name`` in lower case."""
+    """A header's value whatever its case, empty when it is missing."""
     for key, value in headers.items():
-        if key.lower() == name:
+        if key.lower() == name.lower():
             return value
     return ""

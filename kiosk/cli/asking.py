@@ -63,7 +63,7 @@ def ask_daemon(config: Config, request: dict[str, Any]) -> dict[str, Any]:
     try:
         reply = ask(config.run_dir / "control.sock", request)
     except NotRunning as error:
-        raise Failure(f"{error}; start it: systemctl start battery-kiosk", NOT_RUNNING) from error
+        raise Failure(str(error), NOT_RUNNING) from error
     if "error" in reply:
         raise Failure(reply["error"])
     return reply

@@ -32,7 +32,9 @@ def enrol(url: str, code: str, config: Config) -> None:
     except (identity.IdentityError, WireError) as error:
         raise Failure(str(error)) from error
     except requests.RequestException as error:
-        raise Failure(f"{url} was not reached ({error}); check the address and the network, then repeat") from error
+        # Of an address that is none the text says why; any other holds addresses of objects.
+        why = str(error) if isinstance(error, ValueError) else type(error).__name__
+        raise Failure(f"{url} was not reached ({why}); check the address and the network, then repeat") from error
     except OSError as error:
         raise Failure(f"{error.filename}: {error.strerror}; run this as the daemon's user or with sudo") from error
     click.echo(f"enrolled as {enrolled.bin_id}")

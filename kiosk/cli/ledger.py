@@ -79,7 +79,8 @@ def verify(config: Config, as_json: bool) -> None:
         print_json(reply)
     else:
         for problem in reply["problems"]:
-            click.echo(f"{problem['generation']}:{problem['seq']}: {problem['fact']}")
+            where = "the file" if problem["seq"] is None else f"{problem['generation']}:{problem['seq']}"
+            click.echo(f"{where}: {problem['fact']}")
         click.echo(f"{reply['records']} records, {len(reply['problems'])} problems")
     if reply["problems"]:
         raise Failure("the ledger is not whole: stop the daemon, then: kiosk ledger renew")

@@ -32,8 +32,10 @@ def run(config: Config) -> None:
 
     try:
         identity = load_identity(config.state_dir / "identity.json")
-    except (IdentityError, OSError) as error:
+    except IdentityError as error:
         raise Failure(f"{error}: kiosk enrol URL CODE", MISUSED) from error
+    except OSError as error:
+        raise Failure(f"{error.filename}: {error.strerror}; run this as the daemon's user", MISUSED) from error
     try:
         daemon = Daemon(config, identity)
     except LedgerInUse as error:

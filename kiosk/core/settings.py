@@ -1,4 +1,4 @@
-"""What an operator may set about the bin's behaviour; read from the configuration, constant while the daemon runs."""
+"""Times, limits and choices of the main job, constant while the daemon runs; ``kiosk.config`` says which may be set."""
 
 from __future__ import annotations
 

@@ -30,8 +30,6 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from kiosk.core.view import View
 from kiosk.screen.sse import HEARTBEAT, RETRY, aged, numbered, sse_bytes
 
-__all__ = ["Screen", "sse_bytes"]
-
 HEARTBEAT_S = 1.0  # the page calls the stream lost after 3 s
 CLIENTS_MAX = 32  # one browser and a technician's; more get 503 and try again
 SEND_BUFFER_BYTES = 16 * 1024  # views that a slow client would still be shown, late, before the newest

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from sync.points_server.server import PointsServer, Reply
 from sync.wire import ENROL_PATH, PACKED_BYTES_MAX
 
-SHUTDOWN_SECONDS_MAX = 2
+SHUTDOWN_S_MAX = 2
 """uvicorn waits for open connections when it stops; without a limit, for ever."""
 OVERVIEW_ROWS = 200
 OVERVIEW_ROWS_MAX = 100_000
@@ -67,7 +67,7 @@ def make_web_server(app: Starlette, *, host: str, port: int) -> uvicorn.Server:
         log_level="warning",
         access_log=False,
         lifespan="off",
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS_MAX,
+        timeout_graceful_shutdown=SHUTDOWN_S_MAX,
     )
     return uvicorn.Server(config)
 

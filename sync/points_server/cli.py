@@ -110,14 +110,14 @@ def journal(database: Path, as_json: bool) -> None:
 
 
 @main.command()
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", type=click.IntRange(1, 65535), default=8100, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(1, 65_535), default=8100, show_default=True, help="TCP port.")
 @click.option(
     "--next-call-ms",
     type=click.IntRange(1_000),
     default=NEXT_CALL_MS,
     show_default=True,
-    help="How soon a bin with nothing to say calls again.",
+    help="How soon a bin with nothing to send calls again, in milliseconds.",
 )
 @click.option("--operator-view", is_flag=True, help="Serve /v1/operator/ledger to loopback; never behind a proxy.")
 @click.pass_obj

@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from sync.points_server import intake, schema
+from sync.points_server.journal import PROGRAMME
 from sync.points_server.judge import payable
 from sync.points_server.schema import MAIN
 from sync.records import Deposit, decode_body
@@ -88,7 +89,7 @@ def overview(db: Connection, limit: int) -> dict[str, Any]:
         .limit(limit)
     )
     posted = db.execute(select(lines).order_by(lines.c.id.desc()).limit(limit))
-    residents = lines.c.account != "programme"
+    residents = lines.c.account != PROGRAMME
     return {
         "records": [
             {name: row[name] for name in (*place, "kind", "received_ms", "verdict", "code")}

@@ -24,7 +24,7 @@ from sync.wire import WireError, header_of
 
 NEXT_CALL_MS = 60_000
 """How soon a bin with nothing to say calls again."""
-BUSY_RETRY_SECONDS = 5
+BUSY_RETRY_S = 5
 
 _SYNC_PATH = re.compile(r"/v1/bins/([A-Za-z0-9._-]{1,64})/sync")
 _BIN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -103,7 +103,7 @@ class PointsServer:
                     return self._unauthorised(request.nonce, bin_id, now_ms)
                 answer = self._synced(db, bin_id, request, batch, now_ms)
         except OperationalError as error:
-            return _unsigned(503, f"the database does not work now: {error.orig}", retry_after=BUSY_RETRY_SECONDS)
+            return _unsigned(503, f"the database does not work now: {error.orig}", retry_after=BUSY_RETRY_S)
         return self._signed(200, request.nonce, answer)
 
     def handle_enrol(self, headers: Mapping[str, str], body: bytes, now_ms: int) -> Reply:
@@ -120,7 +120,7 @@ class PointsServer:
             with self._lock, self._engine.begin() as db:
                 bin_id = _enrolled(db, request)
         except OperationalError as error:
-            return _unsigned(503, f"the database does not work now: {error.orig}", retry_after=BUSY_RETRY_SECONDS)
+            return _unsigned(503, f"the database does not work now: {error.orig}", retry_after=BUSY_RETRY_S)
         if bin_id is None:
             return self._signed(403, request.nonce, wire.Refused(error="this code is unknown or used up"))
         answer = wire.EnrolAnswer(
@@ -194,7 +194,7 @@ class PointsServer:
     ) -> Reply:
         body = wire.encode(answer)
         signature = wire.sign(self._key, wire.answer_digest(status, request_nonce, body))
-        return Reply(status, {"Content-Type": "application/json", "Kiosk-Signature": signature}, body)
+        return Reply(status, {"Content-Type": "application/json", wire.SIGNATURE_HEADER: signature}, body)
 
     # --- what operators ask -----------------------------------------------------------------------------------------
 

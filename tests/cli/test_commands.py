@@ -32,7 +32,7 @@ def test_every_command_has_an_example_and_its_exit_codes(words: tuple[str, ...])
     assert "Exit codes" in result.output
 
 
-def test_every_command_of_the_specification_is_there() -> None:
+def test_every_command_that_the_manual_promises_is_there() -> None:
     wanted = {
         "run", "demo", "status", "ledger list", "ledger show", "ledger verify", "replay", "decode", "config check",
         "hazard show", "hazard clear", "empty",
@@ -51,7 +51,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(
-    ("argv", "code", "said"), MISTAKES, ids=lambda value: " ".join(value) if value is tuple else None
+    ("argv", "code", "said"), MISTAKES, ids=lambda value: " ".join(value) if isinstance(value, tuple) else None
 )
 def test_a_users_mistake_gets_a_sentence_and_no_traceback(argv: tuple[str, ...], code: int, said: str) -> None:
     result = CliRunner().invoke(main, list(argv), env={"KIOSK_CONFIG": "/nonexistent/kiosk.toml"})

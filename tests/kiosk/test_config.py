@@ -1,10 +1,12 @@
 """Every mistake at once, each with its key, its line and a remedy."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from kiosk.config import DEFAULT_PINS, ConfigError, load
+from kiosk.config import DEFAULT_PINS, Config, ConfigError, SerialConfig, load
+from kiosk.core.settings import Settings
 
 GOOD = """\
 [scale]
@@ -13,6 +15,9 @@ port = "/dev/serial/by-path/scale"
 [temperature]
 file = "/sys/bus/w1/devices/28-0/w1_slave"
 """
+
+
+OTHER_PINS = dict(zip(DEFAULT_PINS, reversed(DEFAULT_PINS.values()), strict=True)) | {"door": 10, "gate_in1": 11}
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -38,23 +43,56 @@ def test_the_smallest_configuration_has_the_reference_bins_pins_and_no_reader(tm
 
 
 def test_every_value_that_is_set_arrives(tmp_path: Path) -> None:
-    text = GOOD + (
-        '[card_reader]\nport = "/dev/card"\nremoval_ms = 250\n[qr_reader]\nport = "/dev/qr"\nbaud = 115200\n'
-        '[caps]\ndaily_points = 7\nover = "refuse"\n[bin]\nlanguage = "en"\nreturn_way = false\n'
-        '[gpio]\nbackend = "simulated"\nsocket = "/run/w/pins.sock"\n[gpio.pins]\nmetal = 10\n'
+    text = (
+        '[bin]\nlanguage = "en"\nreturn_way = false\nstate_dir = "/s"\nrun_dir = "/r"\n'
+        '[card_reader]\nport = "/dev/card"\nbaud = 1200\nbytesize = 7\nparity = "O"\nremoval_ms = 250\n'
+        '[qr_reader]\nport = "/dev/qr"\nbaud = 115200\nbytesize = 7\nparity = "E"\n'
+        '[scale]\nport = "/dev/scale"\nbaud = 4800\nbytesize = 8\nparity = "N"\nstable_within_mg = 100\n'
+        '[temperature]\nfile = "/t"\nhazard_celsius = 61\nclear_celsius = 46\nstale_ms = 9000\nperiod_ms = 2000\n'
+        '[caps]\ndaily_points = 7\nover = "refuse"\n[session]\nidle_ms = 31000\nfarewell_ms = 4100\n'
+        "[timing]\nclose_settle_ms = 151\nweigh_settle_ms = 301\nweigh_ms = 8001\n"
+        "[gate]\nrun_limit_ms = 8002\nstall_ms = 1001\n"
         '[screen]\nport = 0\nframe_ancestors = ["http://127.0.0.1:1"]\n[storage]\nreserve_mib = 2\n'
+        '[clock]\nsynchronized_file = "/c"\n[gpio]\nbackend = "simulated"\nsocket = "/run/w/pins.sock"\n'
+        "[gpio.pins]\n" + "".join(f"{name} = {bcm}\n" for name, bcm in OTHER_PINS.items())
     )
     config = load(write(tmp_path, text))
-    assert config.card_reader is not None
-    assert config.qr_reader is not None
-    assert (str(config.card_reader.port), config.card_removal_ms) == ("/dev/card", 250)
-    assert config.qr_reader.baud == 115200
-    assert (config.settings.cap_points, config.settings.over_cap) == (7, "refuse")
-    assert (config.settings.language, config.settings.return_way) == ("en", False)
-    assert (config.gpio_backend, str(config.gpio_socket)) == ("simulated", "/run/w/pins.sock")
-    assert config.pins["metal"] == 10
-    assert config.screen_frame_ancestors == ("http://127.0.0.1:1",)
-    assert config.storage_reserve_bytes == 2 << 20
+    assert config == Config(
+        state_dir=Path("/s"),
+        run_dir=Path("/r"),
+        synchronized_file=Path("/c"),
+        settings=Settings(
+            language="en",
+            return_way=False,
+            session_idle_ms=31_000,
+            farewell_ms=4_100,
+            close_settle_ms=151,
+            weigh_settle_ms=301,
+            weigh_ms=8_001,
+            stable_within_mg=100,
+            hazard_milli_celsius=61_000,
+            clear_milli_celsius=46_000,
+            temperature_stale_ms=9_000,
+            cap_points=7,
+            over_cap="refuse",
+        ),
+        gpio_backend="simulated",
+        gpio_socket=Path("/run/w/pins.sock"),
+        pins=OTHER_PINS,
+        card_reader=SerialConfig(port=Path("/dev/card"), baud=1_200, bytesize=7, parity="O"),
+        card_removal_ms=250,
+        qr_reader=SerialConfig(port=Path("/dev/qr"), baud=115_200, bytesize=7, parity="E"),
+        scale=SerialConfig(port=Path("/dev/scale"), baud=4_800, bytesize=8, parity="N"),
+        temperature_file=Path("/t"),
+        temperature_period_ms=2_000,
+        gate_run_limit_ms=8_002,
+        gate_stall_ms=1_001,
+        screen_port=0,
+        screen_frame_ancestors=("http://127.0.0.1:1",),
+        storage_reserve_bytes=2 << 20,
+    )
+    plain = load(write(tmp_path, GOOD))
+    assert [field.name for field in fields(Config) if getattr(config, field.name) == getattr(plain, field.name)] == []
 
 
 def test_all_mistakes_are_said_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
@@ -98,7 +136,7 @@ def test_an_unknown_key_that_resembles_none_is_to_be_removed(tmp_path: Path) -> 
     [
         (b"[scale\n", "line 1: TOML: "),
         (b"\xff\xfe", "file: is not UTF-8: save it as UTF-8"),
-        (None, "file: cannot be read: No such file or directory"),
+        (None, "file: cannot be read: No such file or directory; check the path"),
     ],
 )
 def test_a_file_that_is_no_toml_says_so(tmp_path: Path, content: bytes | None, said: str) -> None:

@@ -60,6 +60,27 @@ def test_reading_what_is_absent_or_damaged_says_so(tmp_path: Path, monkeypatch: 
     LedgerLock(path).release()
 
 
+@pytest.mark.parametrize(
+    ("hidden", "said"),
+    [
+        (PermissionError(13, "Permission denied"), "access is denied; use .* sudo"),
+        (OSError(36, "Too long"), "Too long"),
+    ],
+)
+def test_a_ledger_that_this_user_may_not_see_is_said_to_be_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hidden: OSError, said: str
+) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise hidden
+
+    with monkeypatch.context() as patched:
+        patched.setattr("sync.ledger_recovery.Path.stat", failing)
+        with pytest.raises(LedgerUnavailable, match=said), read_copy(tmp_path / "ledger.db"):
+            pass
+        with pytest.raises(LedgerUnavailable, match=said):
+            set_aside(tmp_path / "ledger.db")
+
+
 def test_setting_aside_moves_everything_and_a_second_time_into_another_folder(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     folders = []
@@ -74,7 +95,7 @@ def test_setting_aside_moves_everything_and_a_second_time_into_another_folder(tm
 
 def test_a_ledger_in_use_is_not_set_aside_except_by_who_holds_it(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
-    with pytest.raises(LedgerUnavailable, match="none to set aside"):
+    with pytest.raises(LedgerUnavailable, match="there is none"):
         set_aside(path)
     path.write_bytes(GARBAGE)
     lock = LedgerLock(path)

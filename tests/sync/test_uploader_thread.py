@@ -179,7 +179,7 @@ def test_a_server_that_is_not_there_is_offline_and_closing_does_not_wait_for_it(
 
 
 def test_a_ledger_in_trouble_loses_no_outcome(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploader_thread, "LEDGER_RETRY_SECONDS", 0.001)
+    monkeypatch.setattr(uploader_thread, "LEDGER_RETRY_S", 0.001)
     setting.deposit("i1")
     thread = setting.upload(setting.serve())
     setting.until(lambda outcome: isinstance(outcome, Online))
