@@ -32,6 +32,10 @@ DEFAULT_PINS = {
 """BCM numbers of the reference bin. Outputs sit on GPIO 9 and above, whose pull at reset is down."""
 
 
+RESERVE_MIB = 32
+"""Room for the log's checkpoint, SQLite's and the file system's own needs, and some thousand more deposits."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mistake:
     """One thing wrong in a configuration; ``line`` is 0 when the key is missing."""
@@ -154,7 +158,7 @@ def read(r: Reader) -> Config:
         gate_stall_ms=r.get("gate.stall_ms", integer(50, 5_000), 1_000),
         screen_port=r.get("screen.port", integer(0, 65_535), 8080),
         screen_frame_ancestors=tuple(r.get("screen.frame_ancestors", list_of_text, [])),
-        storage_reserve_bytes=r.get("storage.reserve_mib", integer(0, 100_000), 16) << 20,
+        storage_reserve_bytes=r.get("storage.reserve_mib", integer(0, 100_000), RESERVE_MIB) << 20,
     )
 
 

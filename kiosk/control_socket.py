@@ -73,7 +73,7 @@ class ControlSocket:
     def _reply(self, line: bytes) -> Reply:
         try:
             return self._answer(msgspec.json.decode(line, type=dict[str, Any]))
-        except (ValueError, KeyError) as error:
+        except ValueError as error:
             return {"error": f"{error}"}
 
 

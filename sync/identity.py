@@ -141,7 +141,7 @@ def enrol_request(
         nonce=nonce, code=code.strip(), public_key=wire.public_key_text(private_key.public_key())
     )
     body = wire.pack(wire.encode(request))
-    signature = wire.sign(private_key, wire.request_digest("POST", wire.ENROL_PATH, body, ""))
+    signature = wire.sign(private_key, wire.request_signing_input("POST", wire.ENROL_PATH, body, ""))
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip", wire.SIGNATURE_HEADER: signature}
     return headers, body, nonce
 
@@ -155,7 +155,7 @@ def read_enrol_answer(status: int, signature: str, body: bytes, nonce: str) -> w
         raise IdentityError(f"the server refuses the enrolment (HTTP {status}): {reason}")
     answer = wire.decode(body, wire.EnrolAnswer)
     key = wire.public_key_from(answer.server_public_key)
-    if answer.nonce != nonce or not wire.verified(key, signature, wire.answer_digest(status, nonce, body)):
+    if answer.nonce != nonce or not wire.verified(key, signature, wire.answer_signing_input(status, nonce, body)):
         raise wire.WireError("the enrolment's answer is not signed for this request by the key that it carries")
     return answer
 

@@ -22,9 +22,6 @@ from sync.ledger_schema import selecting, to_record
 from sync.ledger_values import Entry
 from sync.records import Counts, Deposit, Emptied, Head, Record, Stamp, Tariff, encode_body, kind_of
 
-FREE_BYTES_MIN = 32 * 1024 * 1024
-"""Room for the log's checkpoint, SQLite's and the journal's own needs, and some thousand more deposits."""
-
 TIDY_COMMITS = 64
 """Commits, at up to seven pages each, after which an idle moment is used to empty the log."""
 
@@ -80,10 +77,10 @@ class Ledger(LedgerReading):
         bin_id: str,
         host_id: str,
         stamp: Stamp,
+        free_bytes_min: int,
         connect: Connect = sqlite3.connect,
         lock: LedgerLock | None = None,
         new_id: Callable[[], str] = random_id,
-        free_bytes_min: int = FREE_BYTES_MIN,
     ) -> Ledger:
         """Open or create the ledger at ``path``; its folder exists.
 

@@ -175,7 +175,7 @@ class Refusal(Body, frozen=True, kw_only=True, tag="refusal"):
     """Something fell, or tried to, and was not credited.
 
     ``reason`` is a code of :mod:`kiosk.core.judge`, or what happened around the item: ``door``, ``hazard``,
-    ``unclear``, ``over_cap``.
+    ``unclear``, ``over_cap``, ``unpriced``.
     """
 
     item_id: str

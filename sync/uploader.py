@@ -167,7 +167,7 @@ class Uploader:
         if not isinstance(self._state, _Flight):
             return []
         flight = self._state
-        digest = wire.answer_digest(status, flight.nonce, body)
+        digest = wire.answer_signing_input(status, flight.nonce, body)
         authentic = wire.verified(self._identity.server_public_key, header_of(headers, wire.SIGNATURE_HEADER), digest)
         if status == 200:
             if not authentic:
@@ -321,7 +321,7 @@ class Uploader:
 
     def _request(self, flight: _Flight) -> Send:
         path = wire.sync_path(self._identity.bin_id)
-        digest = wire.request_digest("POST", path, flight.body, self._server_nonce)
+        digest = wire.request_signing_input("POST", path, flight.body, self._server_nonce)
         headers = {
             "Content-Type": "application/json",
             "Content-Encoding": "gzip",

@@ -264,12 +264,12 @@ def from_wire(record: WireRecord) -> Record:
 # --- signatures -----------------------------------------------------------------------------------------------------
 
 
-def request_digest(method: str, path: str, body: bytes, server_nonce: str) -> bytes:
+def request_signing_input(method: str, path: str, body: bytes, server_nonce: str) -> bytes:
     """What a bin signs. ``body`` is the body as sent."""
     return "\n".join(("kiosk-request-1", method, path, hashlib.sha256(body).hexdigest(), server_nonce)).encode()
 
 
-def answer_digest(status: int, request_nonce: str, body: bytes) -> bytes:
+def answer_signing_input(status: int, request_nonce: str, body: bytes) -> bytes:
     """What the server signs."""
     return "\n".join(("kiosk-answer-1", str(status), request_nonce, hashlib.sha256(body).hexdigest())).encode()
 

@@ -34,6 +34,11 @@ class Failure(click.ClickException):
 
 def config_option(command: F) -> F:
     """``--config FILE``, loaded; every mistake in it is printed and ends the command with 2."""
+    return config_path_option(command, lambda context, parameter, value: loaded(Path(value)))
+
+
+def config_path_option(command: F, callback: Callable[..., Any] | None = None) -> F:
+    """``--config FILE``, not read yet unless a callback does."""
     return click.option(
         "--config",
         "config",
@@ -42,7 +47,7 @@ def config_option(command: F) -> F:
         envvar="KIOSK_CONFIG",
         show_default=True,
         show_envvar=True,
-        callback=lambda context, parameter, value: loaded(Path(value)),
+        callback=callback,
         help="The bin's configuration.",
     )(command)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import click
+from pathlib import Path
 
-from kiosk.cli.asking import config_option, json_option, print_json
-from kiosk.config import Config
+import click
+import msgspec
+
+from kiosk.cli.asking import MISUSED, config_path_option, json_option, loaded, print_json
+from kiosk.config import ConfigError, load
 
 
 @click.group()
@@ -14,16 +17,23 @@ def config() -> None:
 
 
 @config.command()
-@config_option
+@config_path_option
 @json_option
-def check(config: Config, as_json: bool) -> None:
+@click.pass_context
+def check(context: click.Context, config: str, as_json: bool) -> None:
     """Say every mistake in the configuration at once, each with its line and the remedy.
 
     \b
     Example: kiosk config check --config /etc/battery-kiosk/kiosk.toml
     Exit codes: 0 no mistake, 2 mistakes.
     """
-    if as_json:
-        print_json({"mistakes": 0, "state_dir": str(config.state_dir), "pins": dict(config.pins)})
-    else:
+    if not as_json:
+        loaded(Path(config))
         click.echo("no mistakes")
+        return
+    try:
+        load(Path(config))
+    except ConfigError as error:
+        print_json({"mistakes": msgspec.to_builtins(error.mistakes)})
+        context.exit(MISUSED)
+    print_json({"mistakes": []})

@@ -44,8 +44,8 @@ def replay(item_id: str, config: Config, as_json: bool) -> None:
 
 
 def imposed(body: dict[str, Any]) -> bool:
-    """Refused for what happened around the item (door, hazard, cap), whatever the evidence alone would say."""
-    return body.get("reason") in ("door", "hazard", "over_cap", "unclear")
+    """Refused for what happened around the item (door, hazard, cap, tariff), whatever the evidence alone would say."""
+    return body.get("reason") in ("door", "hazard", "over_cap", "unpriced", "unclear")
 
 
 def steps(evidence: Evidence, verdict: judge.Verdict) -> list[str]:

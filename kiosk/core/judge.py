@@ -12,6 +12,7 @@ from typing import Literal
 from sync.records import Evidence, Passage
 
 Way = Literal["fell", "retracted", "hand", "nothing"]
+Code = Literal["accepted", "retracted", "hand", "unclear", "unweighed", "too_light", "mixed", "not_a_battery"]
 
 BEAM_GAP_UM = 45_000
 GRAVITY_UM_S2 = 9_810_000
@@ -63,7 +64,7 @@ ALL_RULES = {RULES.version: RULES}
 class Verdict:
     """``code`` is ``accepted`` or the reason of a refusal, one of those that the screen has sentences for."""
 
-    code: Literal["accepted", "retracted", "hand", "unclear", "unweighed", "too_light", "mixed", "not_a_battery"]
+    code: Code
     battery_class: str | None
     count: int
     mass_mg: int | None
@@ -133,8 +134,8 @@ def extents_um(passage: Passage) -> list[int]:
 def judge(evidence: Evidence, rules: Rules = RULES) -> Verdict:
     """The verdict on everything that happened between the first passage and the settled mass."""
 
-    def refused(code: str) -> Verdict:
-        return Verdict(code=code, battery_class=None, count=0, mass_mg=evidence.mass_mg)  # type: ignore[arg-type]
+    def refused(code: Code) -> Verdict:
+        return Verdict(code=code, battery_class=None, count=0, mass_mg=evidence.mass_mg)
 
     ways = [way_of(passage) for passage in evidence.passages]
     if "retracted" in ways:

@@ -34,6 +34,7 @@ from kiosk.core.states import (
     Item,
     Recovering,
     Session,
+    Step,
     Stopped,
     Tipping,
     Weighing,
@@ -49,8 +50,6 @@ from sync.records import (
 )
 
 MASSES_KEPT_MAX = 8
-
-Step = tuple[Bin, tuple[Effect, ...]]
 
 
 def step(bin: Bin, event: Event, now_ms: int) -> Step:
@@ -271,7 +270,7 @@ def record_of(
         cap_points=bin.settings.cap_points,
     )
     if priced is None:
-        return refuse(item, session, "not_a_battery", encoded, mass_mg=evidence.mass_mg)
+        return refuse(item, session, "unpriced", encoded, mass_mg=evidence.mass_mg)
     if priced.over_cap and bin.settings.over_cap == "refuse":
         return refuse(item, session, "over_cap", encoded, mass_mg=evidence.mass_mg)
     return Deposit(

@@ -32,7 +32,7 @@ from kiosk.core.events import (
     TemperatureMissed,
 )
 from kiosk.core.interlock import Temperature
-from kiosk.core.states import Accepting, Bin
+from kiosk.core.states import Accepting, Bin, Step
 from kiosk.core.tariff import CapClock
 from sync.records import (
     Emptied,
@@ -54,7 +54,7 @@ STUCK = {
 }
 
 
-def notice(bin: Bin, event: Event, now_ms: int) -> tuple[Bin, tuple[Effect, ...]]:
+def notice(bin: Bin, event: Event, now_ms: int) -> Step:
     """Take in one event's facts. The main job has not acted on it yet."""
     bin, effects = learn(forget_silent_scale(bin, now_ms), event, now_ms)
     bin = watch_flap(forget_silent_scale(bin, now_ms), now_ms)
@@ -63,7 +63,7 @@ def notice(bin: Bin, event: Event, now_ms: int) -> tuple[Bin, tuple[Effect, ...]
     return bin, (*effects, *raised, *faults)
 
 
-def learn(bin: Bin, event: Event, now_ms: int) -> tuple[Bin, tuple[Effect, ...]]:
+def learn(bin: Bin, event: Event, now_ms: int) -> Step:
     match event:
         case LevelsRead(levels=levels):
             return levels_read(bin, levels)
@@ -104,7 +104,7 @@ def learn(bin: Bin, event: Event, now_ms: int) -> tuple[Bin, tuple[Effect, ...]]
             return bin, ()
 
 
-def levels_read(bin: Bin, levels: Levels) -> tuple[Bin, tuple[Effect, ...]]:
+def levels_read(bin: Bin, levels: Levels) -> Step:
     before = bin.levels
     bin = replace(bin, levels=levels, inputs_lost=None)
     effects: list[Effect] = []
@@ -165,7 +165,7 @@ def ledger_opened(bin: Bin, opened: LedgerOpened, now_ms: int) -> Bin:
     )
 
 
-def appended(bin: Bin, ticket: str) -> tuple[Bin, tuple[Effect, ...]]:
+def appended(bin: Bin, ticket: str) -> Step:
     if ticket.startswith(CLEAR_TICKET):
         return cleared(bin, ticket.removeprefix(CLEAR_TICKET))
     if ticket.startswith(EMPTY_TICKET):
@@ -176,7 +176,7 @@ def appended(bin: Bin, ticket: str) -> tuple[Bin, tuple[Effect, ...]]:
 # --- latches --------------------------------------------------------------------------------------------------------
 
 
-def latch(bin: Bin) -> tuple[Bin, tuple[Effect, ...]]:
+def latch(bin: Bin) -> Step:
     """Latch at once, record as soon as the ledger is open. Heat while a clearing waits is a hazard of its own."""
     found = interlock.hazards(bin.temperatures, hazard_milli_celsius=bin.settings.hazard_milli_celsius)
     known = frozenset[str]() if bin.clearing else bin.latched
@@ -197,7 +197,7 @@ def hot_now(bin: Bin) -> bool:
     return bool(interlock.hazards(bin.temperatures, hazard_milli_celsius=bin.settings.hazard_milli_celsius))
 
 
-def clear_hazards(bin: Bin, ticket: str, reason: str, now_ms: int) -> tuple[Bin, tuple[Effect, ...]]:
+def clear_hazards(bin: Bin, ticket: str, reason: str, now_ms: int) -> Step:
     """The latches open only when their clearing is durable; see :func:`cleared`."""
     if refused := clear_refused(bin, now_ms):
         return bin, (Answer(ticket=ticket, done=False, text=refused),)
@@ -222,7 +222,7 @@ def clear_refused(bin: Bin, now_ms: int) -> str | None:
     return refused or cannot_record(bin)
 
 
-def cleared(bin: Bin, ticket: str) -> tuple[Bin, tuple[Effect, ...]]:
+def cleared(bin: Bin, ticket: str) -> Step:
     if bin.clearing != ticket:
         return bin, (Answer(ticket=ticket, done=False, text="it became hot again before the clearing was recorded"),)
     bin = replace(bin, latched=frozenset(), clearing=None)
@@ -260,7 +260,7 @@ def faults(bin: Bin, now_ms: int) -> dict[str, str]:
     return found
 
 
-def reconcile_faults(bin: Bin, now_ms: int) -> tuple[Bin, tuple[Effect, ...]]:
+def reconcile_faults(bin: Bin, now_ms: int) -> Step:
     """Record what began and what ended since the last look."""
     if not bin.ledger_open:
         return bin, ()

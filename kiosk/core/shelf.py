@@ -6,12 +6,11 @@ from dataclasses import replace
 from typing import Literal
 
 from kiosk.core import judge, senses
-from kiosk.core.effects import AppendLater, Effect, LockFlap, StopGate, TurnGate
+from kiosk.core.effects import AppendLater, LockFlap, StopGate, TurnGate
 from kiosk.core.events import CardPresented, Event, InputsLost, ItemPassed
-from kiosk.core.states import Bin, Idle, Recovering, Tipping
+from kiosk.core.states import Bin, Idle, Recovering, Step, Tipping
 from sync.records import Deposit, OrphanCleared, Refusal, TipConfirmed, TipFailed
 
-Step = tuple[Bin, tuple[Effect, ...]]
 FailureReason = Literal["jam", "door", "hazard", "retracted", "removed"]
 STABLE_READINGS = 2
 

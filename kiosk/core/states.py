@@ -8,6 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from kiosk.core.effects import Effect
 from kiosk.core.events import Levels, MassWeighed
 from kiosk.core.interlock import Temperature
 from kiosk.core.settings import Settings
@@ -179,6 +180,10 @@ class Bin:
     sync_trouble: str | None = None
     notice: str | None = None
     notice_until_ms: int = 0
+
+
+Step = tuple[Bin, tuple[Effect, ...]]
+"""What one event leads to: the new state, and what is to be done about it, in order."""
 
 
 def new_bin(settings: Settings, now_ms: int) -> Bin:

@@ -113,7 +113,7 @@ class PointsServer:
             key = wire.public_key_from(request.public_key)
         except WireError as error:
             return _unsigned(error.status, str(error))
-        digest = wire.request_digest("POST", wire.ENROL_PATH, body, "")
+        digest = wire.request_signing_input("POST", wire.ENROL_PATH, body, "")
         if not wire.verified(key, header_of(headers, wire.SIGNATURE_HEADER), digest):
             return _unsigned(401, "not signed by the key that is to be enrolled")
         try:
@@ -179,7 +179,9 @@ class PointsServer:
         signature = header_of(headers, wire.SIGNATURE_HEADER)
         return (
             key is not None
-            and wire.verified(wire.public_key_from(key), signature, wire.request_digest("POST", path, body, nonce))
+            and wire.verified(
+                wire.public_key_from(key), signature, wire.request_signing_input("POST", path, body, nonce)
+            )
             and nonces.is_fresh(self._nonce_key, bin_id, nonce, now_ms)
         )
 
@@ -193,7 +195,7 @@ class PointsServer:
         self, status: int, request_nonce: str, answer: wire.SyncAnswer | wire.EnrolAnswer | wire.Refused
     ) -> Reply:
         body = wire.encode(answer)
-        signature = wire.sign(self._key, wire.answer_digest(status, request_nonce, body))
+        signature = wire.sign(self._key, wire.answer_signing_input(status, request_nonce, body))
         return Reply(status, {"Content-Type": "application/json", wire.SIGNATURE_HEADER: signature}, body)
 
     # --- what operators ask -----------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def config(tmp_path: Path) -> Path:
     ("argv", "code", "said"),
     [
         (("config", "check"), 0, "no mistakes"),
-        (("config", "check", "--json"), 0, '"mistakes": 0'),
+        (("config", "check", "--json"), 0, '"mistakes": []'),
         (("status",), 3, "start it: systemctl start battery-kiosk"),
         (("hazard", "show"), 3, "no daemon answers"),
         (("hazard", "clear", "--reason", " "), 2, "write what you found"),
@@ -100,3 +101,8 @@ def test_mistakes_in_the_configuration_end_every_command_with_all_of_them(config
     assert result.exit_code == 2
     assert "3 mistakes" in result.output
     assert "line 2: scale.prot: is not known; did you mean scale.port?" in result.output
+    as_json = CliRunner().invoke(main, ["config", "check", "--json", "--config", str(config)])
+    assert as_json.exit_code == 2
+    assert {mistake["key"] for mistake in json.loads(as_json.stdout)["mistakes"]} == {
+        "scale.prot", "scale.port", "temperature.file",
+    }  # fmt: skip

@@ -13,7 +13,7 @@ from kiosk.control_socket import ControlSocket, NotRunning, ask
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    if request["do"] == "echo":
+    if request.get("do") == "echo":
         return {"said": request["what"]}
     raise ValueError("no such question")
 

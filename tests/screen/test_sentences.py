@@ -25,6 +25,7 @@ CLOSED = [
 ]
 REFUSED = [
     "not_a_battery",
+    "unpriced",
     "retracted",
     "too_light",
     "unweighed",

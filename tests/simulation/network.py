@@ -235,5 +235,5 @@ class Network:
 
     @staticmethod
     def _signed(reply: Reply, key: Ed25519PrivateKey, nonce: str) -> Reply:
-        signature = wire.sign(key, wire.answer_digest(reply.status, nonce, reply.body))
+        signature = wire.sign(key, wire.answer_signing_input(reply.status, nonce, reply.body))
         return Reply(reply.status, {**reply.headers, "Kiosk-Signature": signature}, reply.body)

@@ -93,7 +93,7 @@ class Desk:
     ) -> list[Outcome]:
         body = answer if isinstance(answer, bytes) else wire.encode(answer)
         signed = nonce or wire.decode(wire.unpack(send.body), wire.SyncRequest).nonce
-        signature = wire.sign(key, wire.answer_digest(code, signed, body))
+        signature = wire.sign(key, wire.answer_signing_input(code, signed, body))
         outcomes = self.uploader.answered(code, {"Kiosk-Signature": signature, **(headers or {})}, body, self.now_ms)
         return outcomes + self.look_up()
 
@@ -138,7 +138,7 @@ def test_a_request_is_signed_over_the_servers_nonce_and_carries_the_stored_bytes
     desk = three()
     send = desk.send()
     assert (send.method, send.path) == ("POST", "/v1/bins/bin-1/sync")
-    digest = wire.request_digest(send.method, send.path, send.body, "")
+    digest = wire.request_signing_input(send.method, send.path, send.body, "")
     assert wire.verified(BIN_KEY.public_key(), send.headers["Kiosk-Signature"], digest)
     request = wire.decode(wire.unpack(send.body), wire.SyncRequest)
     assert [wire.from_wire(record) for record in request.records] == desk.ledger.records
@@ -273,7 +273,7 @@ def _zero() -> wire.Ack:
 def _signed(desk: Desk, send: Send, answer: wire.SyncAnswer) -> tuple[int, dict[str, str], bytes]:
     body = wire.encode(answer)
     nonce = wire.decode(wire.unpack(send.body), wire.SyncRequest).nonce
-    return 200, {"Kiosk-Signature": wire.sign(SERVER_KEY, wire.answer_digest(200, nonce, body))}, body
+    return 200, {"Kiosk-Signature": wire.sign(SERVER_KEY, wire.answer_signing_input(200, nonce, body))}, body
 
 
 def test_a_server_that_takes_nothing_is_not_called_at_full_speed() -> None:

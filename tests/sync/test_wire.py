@@ -111,8 +111,11 @@ def test_as_much_as_is_allowed_is_unpacked() -> None:
 def test_what_is_signed_is_fixed_to_the_letter() -> None:
     digest = hashlib.sha256(b"body").hexdigest()
     assert wire.sync_path("bin-1") == "/v1/bins/bin-1/sync"
-    assert wire.request_digest("POST", "/p", b"body", "nonce") == f"kiosk-request-1\nPOST\n/p\n{digest}\nnonce".encode()
-    assert wire.answer_digest(200, "nonce", b"body") == f"kiosk-answer-1\n200\nnonce\n{digest}".encode()
+    assert (
+        wire.request_signing_input("POST", "/p", b"body", "nonce")
+        == f"kiosk-request-1\nPOST\n/p\n{digest}\nnonce".encode()
+    )
+    assert wire.answer_signing_input(200, "nonce", b"body") == f"kiosk-answer-1\n200\nnonce\n{digest}".encode()
 
 
 def test_signatures_agree_with_the_published_vector() -> None:

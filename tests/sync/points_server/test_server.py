@@ -388,11 +388,11 @@ def test_a_nonce_is_good_for_an_hour_for_one_bin_and_only_from_here() -> None:
     assert server.handle_sync(send.path, send.headers, send.body, NOW_MS - 1).status == 401
     nonce = send.headers["Kiosk-Server-Nonce"]
     path = wire.sync_path("bin-2")
-    signature = wire.sign(two.private_key, wire.request_digest("POST", path, send.body, nonce))
+    signature = wire.sign(two.private_key, wire.request_signing_input("POST", path, send.body, nonce))
     headers = send.headers | {"Kiosk-Signature": signature}
     assert server.handle_sync(path, headers, send.body, NOW_MS).status == 401
     for made_up in ("", "zz", "1-2-3", f"{NOW_MS:x}-00-{'0' * 32}", "é-é"):
-        signature = wire.sign(one.private_key, wire.request_digest("POST", send.path, send.body, made_up))
+        signature = wire.sign(one.private_key, wire.request_signing_input("POST", send.path, send.body, made_up))
         headers = send.headers | {"Kiosk-Server-Nonce": made_up, "Kiosk-Signature": signature}
         assert server.handle_sync(send.path, headers, send.body, NOW_MS).status == 401
     assert server.journal() == []
@@ -405,7 +405,7 @@ def test_another_bins_signature_is_refused() -> None:
     bin_ = Bin(server, one, chains(deposit("i1")))
     bin_.exchange()
     send = bin_.until_send()
-    digest = wire.request_digest("POST", send.path, send.body, send.headers["Kiosk-Server-Nonce"])
+    digest = wire.request_signing_input("POST", send.path, send.body, send.headers["Kiosk-Server-Nonce"])
     for signature in (wire.sign(two.private_key, digest), "", "AAAA", "not base64"):
         reply = server.handle_sync(send.path, send.headers | {"Kiosk-Signature": signature}, send.body, NOW_MS)
         assert reply.status == 401
@@ -463,12 +463,12 @@ def test_a_signed_request_that_contradicts_itself_is_a_signed_400_and_costs_no_n
     else:
         records[1] = msgspec.structs.replace(records[1], body_base64="!")
     body = wire.pack(wire.encode(msgspec.structs.replace(request, records=records)))
-    digest = wire.request_digest("POST", send.path, body, send.headers["Kiosk-Server-Nonce"])
+    digest = wire.request_signing_input("POST", send.path, body, send.headers["Kiosk-Server-Nonce"])
     headers = send.headers | {"Kiosk-Signature": wire.sign(identity.private_key, digest)}
     reply = server.handle_sync(send.path, headers, body, NOW_MS)
     assert reply.status == 400
     assert wire.verified(
-        server.public_key, reply.headers["Kiosk-Signature"], wire.answer_digest(400, request.nonce, reply.body)
+        server.public_key, reply.headers["Kiosk-Signature"], wire.answer_signing_input(400, request.nonce, reply.body)
     )
     assert server.handle_sync(send.path, send.headers, send.body, NOW_MS).status == 200
 
@@ -557,7 +557,7 @@ def test_only_the_owner_of_a_key_may_enrol_it() -> None:
         nonce="n", code=server.add_bin("bin-1"), public_key=wire.public_key_text(_key(7).public_key())
     )
     body = wire.pack(wire.encode(request))
-    signature = wire.sign(_key(8), wire.request_digest("POST", wire.ENROL_PATH, body, ""))
+    signature = wire.sign(_key(8), wire.request_signing_input("POST", wire.ENROL_PATH, body, ""))
     headers = {"Content-Encoding": "gzip", "Kiosk-Signature": signature}
     assert server.handle_enrol(headers, body, NOW_MS).status == 401
 
