@@ -14,8 +14,8 @@ from kiosk.core.effects import Answer
 from kiosk.core.events import EmptyingReported, Event, HazardClearRequested
 from kiosk.core.states import Bin
 from kiosk.status import status_of
-from sync.errors import LedgerError
-from sync.ledger_thread import LedgerThread
+from sync.ledger.errors import LedgerError
+from sync.ledger.thread import LedgerThread
 
 WAIT_S_MAX = 10.0
 

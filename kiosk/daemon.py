@@ -48,10 +48,10 @@ from kiosk.screen.server import Screen
 from kiosk.sd_notify import notify
 from sync.exchange import Apply
 from sync.identity import Identity, card_ref
-from sync.ledger import Ledger
-from sync.ledger_lock import LedgerLock
-from sync.ledger_thread import LedgerThread
-from sync.ledger_values import Crashed, Done, Entry, Failed, LedgerEvent, Opened, Returned, Snapshot
+from sync.ledger.ledger import Ledger
+from sync.ledger.lock import LedgerLock
+from sync.ledger.thread import LedgerThread
+from sync.ledger.values import Crashed, Done, Entry, Failed, LedgerEvent, Opened, Returned, Snapshot
 from sync.records import Boot, Counts, Holder, Stamp
 from sync.upload_steps import Alarm, Forked, Offline, Online, Outcome, ServerTime, TariffIssued
 from sync.uploader import Uploader
@@ -75,7 +75,7 @@ log = logging.getLogger(__name__)
 class Daemon:
     """One bin. Construction takes the ledger's lock, then the pins with safe outputs, and starts nothing yet.
 
-    Raises :class:`sync.errors.LedgerInUse` when another daemon runs, before any pin is touched.
+    Raises :class:`sync.ledger.errors.LedgerInUse` when another daemon runs, before any pin is touched.
     """
 
     def __init__(self, config: Config, identity: Identity) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sync.exchange import Apply, Batch
-from sync.ledger_thread import LedgerThread
+from sync.ledger.thread import LedgerThread
 from sync.records import Counts, Stamp, Tariff
 
 
 class LedgerPort:
-    """Every call waits for the ledger's thread; each may raise :class:`sync.errors.LedgerError`.
+    """Every call waits for the ledger's thread; each may raise :class:`sync.ledger.errors.LedgerError`.
 
     ``on_counts`` hears where the deposits stand after each answer that was applied.
     """

@@ -6,14 +6,14 @@ from typing import Any
 
 import msgspec
 
-from sync.ledger_reading import LedgerReading
+from sync.ledger.reading import LedgerReading
 from sync.records import Record
 
 LIST_MAX = 10_000
 
 
 def answer(ledger: LedgerReading, question: dict[str, Any]) -> dict[str, Any]:
-    """Answer one question. Raises ValueError for one that makes no sense, :class:`sync.errors.LedgerError`."""
+    """Answer one question. Raises ValueError for one that makes no sense, :class:`sync.ledger.errors.LedgerError`."""
     match question:
         case {"ask": "list", "kind": None | str() as kind, "limit": int(limit)} if 0 < limit <= LIST_MAX:
             records = ledger.records(kind=kind, limit=limit, newest_first=True)

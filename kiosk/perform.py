@@ -7,8 +7,8 @@ from typing import assert_never
 
 from kiosk.core.effects import Answer, Append, AppendLater, Effect, LockFlap, StopGate, TurnGate, UnlockFlap
 from kiosk.devices import Devices
-from sync.ledger_thread import LedgerThread
-from sync.ledger_values import Entry
+from sync.ledger.thread import LedgerThread
+from sync.ledger.values import Entry
 from sync.records import Stamp
 
 

@@ -11,8 +11,8 @@ from typing import Protocol
 import requests
 
 from sync import wire
-from sync.errors import LedgerError
 from sync.exchange import Apply, Batch
+from sync.ledger.errors import LedgerError
 from sync.records import Stamp, Tariff
 from sync.upload_steps import Alarm, AskBatch, AskHash, Forked, Outcome, Send, TariffIssued, Wait
 from sync.uploader import ANSWER_MS_MAX, Uploader

@@ -13,8 +13,8 @@ from kiosk import config as configuration
 from kiosk import ledger_questions
 from kiosk.config import Config, ConfigError
 from kiosk.control_socket import NotRunning, ask
-from sync.errors import LedgerError, LedgerInUse
-from sync.ledger_recovery import read_copy
+from sync.ledger.errors import LedgerError, LedgerInUse
+from sync.ledger.recovery import read_copy
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -10,8 +10,8 @@ import click
 from kiosk.cli.asking import NOT_RUNNING, Failure, ask_ledger, config_option, json_option, print_json
 from kiosk.config import Config
 from kiosk.ledger_questions import LIST_MAX
-from sync.errors import LedgerError, LedgerInUse
-from sync.ledger_recovery import set_aside
+from sync.ledger.errors import LedgerError, LedgerInUse
+from sync.ledger.recovery import set_aside
 
 
 @click.group()

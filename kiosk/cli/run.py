@@ -11,9 +11,9 @@ from gpiozero.exc import GPIOZeroError
 from drivers.errors import DriverError
 from kiosk.cli.asking import MISUSED, NOT_RUNNING, Failure, config_option
 from kiosk.config import Config
-from sync.errors import LedgerError, LedgerInUse
 from sync.identity import IdentityError
 from sync.identity import load as load_identity
+from sync.ledger.errors import LedgerError, LedgerInUse
 
 
 @click.command()

@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sync.ledger import Ledger
-from sync.ledger_chain import following, next_record, read_end
-from sync.ledger_file import PAGE_BYTES, WAL_PAGES, lay_out_log
-from sync.ledger_values import Entry
+from sync.ledger.chain import following, next_record, read_end
+from sync.ledger.file import PAGE_BYTES, WAL_PAGES, lay_out_log
+from sync.ledger.ledger import Ledger
+from sync.ledger.values import Entry
 from tests.bench.making import deposit, open_ledger
 
 ROUNDS = 31

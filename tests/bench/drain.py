@@ -13,7 +13,7 @@ import requests
 
 from kiosk.ledger_port import LedgerPort
 from sync.identity import load
-from sync.ledger_thread import LedgerThread
+from sync.ledger.thread import LedgerThread
 from sync.records import Counts, Tariff
 from sync.upload_steps import Outcome, TariffIssued
 from sync.uploader import Uploader

@@ -95,7 +95,7 @@ def stretches_of(trace: str) -> list[Stretch]:
 
 def drive(folder: Path) -> None:
     """The traced process: deposits through the keeper, in its own virtual time."""
-    from sync.ledger_keeper import IDLE_MS, LATER_MS, LedgerKeeper
+    from sync.ledger.keeper import IDLE_MS, LATER_MS, LedgerKeeper
 
     keeper = LedgerKeeper(lambda: open_ledger(folder))
     now_ms = 0

@@ -6,8 +6,8 @@ import hashlib
 import uuid
 from pathlib import Path
 
-from sync.ledger import Ledger
-from sync.ledger_values import Entry
+from sync.ledger.ledger import Ledger
+from sync.ledger.values import Entry
 from sync.records import (
     Deposit,
     Evidence,

@@ -17,7 +17,7 @@ from kiosk import daemon
 from kiosk.cli import main
 from kiosk.core.events import Appended
 from kiosk.core.states import Committing
-from sync.ledger_values import Done
+from sync.ledger.values import Done
 from sync.records import Counts
 
 

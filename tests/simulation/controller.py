@@ -41,10 +41,10 @@ from kiosk.core.view import View, view_of
 from kiosk.perform import Performer
 from kiosk.screen.sse import sse_bytes
 from kiosk.simulator.outputs import Output, PinChanged, PortChanged, SerialSent, W1Changed
-from sync.ledger import Ledger
-from sync.ledger_keeper import LedgerKeeper
-from sync.ledger_lock import LedgerLock
-from sync.ledger_values import Done, Entry, Failed, LedgerEvent, Opened, Returned
+from sync.ledger.keeper import LedgerKeeper
+from sync.ledger.ledger import Ledger
+from sync.ledger.lock import LedgerLock
+from sync.ledger.values import Done, Entry, Failed, LedgerEvent, Opened, Returned
 from sync.records import Boot, Passage
 from tests.simulation.counting import opened
 from tests.simulation.pins import LINES, Pins

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kiosk.core import events
-from sync import ledger_values
+from sync.ledger import values as ledger_values
 
 
 def opened(snapshot: ledger_values.Snapshot) -> events.LedgerOpened:

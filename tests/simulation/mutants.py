@@ -13,7 +13,7 @@ import msgspec
 from kiosk.core import machine, senses, shelf
 from kiosk.core.effects import Append, TurnGate
 from sync.exchange import Hold
-from sync.ledger import Ledger
+from sync.ledger.ledger import Ledger
 from sync.points_server import judge as server_judge
 from sync.records import Deposit, Holder
 from sync.upload_steps import Apply

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from kiosk.simulator.truth import Fall
 from sync import wire
 from sync.exchange import Apply
-from sync.ledger import Ledger
-from sync.ledger_reading import LedgerReading
+from sync.ledger.ledger import Ledger
+from sync.ledger.reading import LedgerReading
 from sync.points_server.tariffs import DEFAULT_TARIFF
 from sync.records import Head
 from tests.simulation.network import SECOND_TARIFF

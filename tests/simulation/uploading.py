@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from kiosk.core.events import ServerTimeReceived, SyncChanged, TariffReceived
 from sync import wire
-from sync.errors import LedgerError
 from sync.exchange import Apply
-from sync.ledger import Ledger
-from sync.ledger_values import LedgerEvent
+from sync.ledger.errors import LedgerError
+from sync.ledger.ledger import Ledger
+from sync.ledger.values import LedgerEvent
 from sync.upload_steps import AskBatch, AskHash, Forked, Offline, Online, Outcome, Send, ServerTime, TariffIssued, Wait
 from sync.uploader import Uploader
 

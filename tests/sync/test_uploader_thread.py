@@ -18,17 +18,17 @@ import requests
 import uvicorn
 
 from sync import uploader_thread, wire
-from sync.errors import LedgerUnavailable
 from sync.exchange import Apply, Batch
 from sync.identity import Identity
-from sync.ledger import Ledger
+from sync.ledger.errors import LedgerUnavailable
+from sync.ledger.ledger import Ledger
 from sync.points_server.app import make_app, make_web_server
 from sync.points_server.server import PointsServer
 from sync.records import Stamp, Tariff
 from sync.upload_steps import Alarm, Forked, Offline, Online, Outcome, ServerTime, TariffIssued
 from sync.uploader import Uploader
 from sync.uploader_thread import UploaderThread
-from tests.sync import ledger_making
+from tests.sync.ledger import making as ledger_making
 from tests.sync.sync_making import STAMP, Bin, Chains, deposit, enrolled, make_server, status
 
 PATIENCE_S = 20

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sync.exchange import Apply
-from sync.ledger import Ledger
-from sync.ledger_values import Entry
+from sync.ledger.ledger import Ledger
+from sync.ledger.values import Entry
 from sync.records import Boot, Deposit, Holder, Record, Refusal, ServiceEntered, Stamp, TipConfirmed, TipFailed
 
 GARBAGE = b"this is no database, whatever its name says " * 100

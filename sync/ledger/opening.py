@@ -8,9 +8,9 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from sync.errors import LedgerError
-from sync.ledger_chain import ChainEnd, Reason, insert_generation, read_end
-from sync.ledger_file import (
+from sync.ledger.chain import ChainEnd, Reason, insert_generation, read_end
+from sync.ledger.errors import LedgerError
+from sync.ledger.file import (
     Connect,
     Marker,
     drop_frames,
@@ -20,7 +20,7 @@ from sync.ledger_file import (
     read_marker,
     write_marker,
 )
-from sync.ledger_schema import migrations
+from sync.ledger.schema import migrations
 from sync.records import Stamp
 
 

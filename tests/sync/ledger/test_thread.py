@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from sync.errors import LedgerUnavailable
-from sync.ledger import Ledger
-from sync.ledger_thread import LedgerThread
-from sync.ledger_values import Crashed, Done, Failed, LedgerEvent, Opened
-from tests.sync.ledger_making import GARBAGE, deposit, open_ledger, service
+from sync.ledger.errors import LedgerUnavailable
+from sync.ledger.ledger import Ledger
+from sync.ledger.thread import LedgerThread
+from sync.ledger.values import Crashed, Done, Failed, LedgerEvent, Opened
+from tests.sync.ledger.making import GARBAGE, deposit, open_ledger, service
 
 DEADLINE_S = 20
 
@@ -49,7 +49,7 @@ def test_requests_are_done_in_order_and_the_end_flushes(tmp_path: Path) -> None:
 
 
 def test_what_is_due_is_done_without_a_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sync.ledger_keeper.LATER_MS", 1)
+    monkeypatch.setattr("sync.ledger.keeper.LATER_MS", 1)
     committed = threading.Event()
 
     class Watched(Ledger):

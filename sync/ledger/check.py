@@ -11,8 +11,8 @@ import msgspec
 from msgspec import Struct
 from sqlite_utils import Database
 
-from sync.ledger_schema import selecting, to_record
-from sync.ledger_values import Problem
+from sync.ledger.schema import selecting, to_record
+from sync.ledger.values import Problem
 from sync.records import ZERO_HASH, GenerationStarted, Head, Record, chain_hash, decode_body
 
 _EVERYTHING = selecting("item_id, data, ", "FROM records LEFT JOIN evidence USING (position) ORDER BY position")

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from sync.ledger import TIDY_COMMITS
-from sync.ledger_file import PAGE_BYTES, WAL_PAGES
-from tests.sync.ledger_making import confirmed, deposit, open_ledger, service
+from sync.ledger.file import PAGE_BYTES, WAL_PAGES
+from sync.ledger.ledger import TIDY_COMMITS
+from tests.sync.ledger.making import confirmed, deposit, open_ledger, service
 
 TRACED = """
 import os, sys
 from pathlib import Path
-from sync.ledger_keeper import IDLE_MS, LedgerKeeper
-from tests.sync.ledger_making import confirmed, deposit, open_ledger
+from sync.ledger.keeper import IDLE_MS, LedgerKeeper
+from tests.sync.ledger.making import confirmed, deposit, open_ledger
 keeper = LedgerKeeper(lambda: open_ledger(Path(sys.argv[1])))
 def say(what): os.write(2, f"MARK {what}\\n".encode())
 keeper.step(0)
@@ -59,7 +59,7 @@ def test_one_flush_before_credited_the_confirmation_included_also_after_housekee
             TRACED,
             str(tmp_path),
         ],
-        cwd=Path(__file__).resolve().parents[2],
+        cwd=Path(__file__).resolve().parents[3],
         capture_output=True,
         check=True,
         timeout=120,

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from sync.errors import LedgerDamaged, LedgerInUse, LedgerUnavailable
-from sync.ledger_lock import LedgerLock
-from sync.ledger_recovery import read_copy, set_aside
-from tests.sync.ledger_making import GARBAGE, deposit, open_ledger
-from tests.sync.test_ledger_generations import FILES, put_back, snapshot
+from sync.ledger.errors import LedgerDamaged, LedgerInUse, LedgerUnavailable
+from sync.ledger.lock import LedgerLock
+from sync.ledger.recovery import read_copy, set_aside
+from tests.sync.ledger.making import GARBAGE, deposit, open_ledger
+from tests.sync.ledger.test_generations import FILES, put_back, snapshot
 
 
 def test_a_copy_shows_the_newest_credits_and_changes_nothing(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_reading_what_is_absent_or_damaged_says_so(tmp_path: Path, monkeypatch: 
     def failing(*_: object) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("sync.ledger_recovery.shutil.copyfile", failing)
+    monkeypatch.setattr("sync.ledger.recovery.shutil.copyfile", failing)
     with pytest.raises(LedgerUnavailable, match="Input/output error"), read_copy(path):
         pass
     LedgerLock(path).release()
@@ -74,7 +74,7 @@ def test_a_ledger_that_this_user_may_not_see_is_said_to_be_so(
         raise hidden
 
     with monkeypatch.context() as patched:
-        patched.setattr("sync.ledger_recovery.Path.stat", failing)
+        patched.setattr("sync.ledger.recovery.Path.stat", failing)
         with pytest.raises(LedgerUnavailable, match=said), read_copy(tmp_path / "ledger.db"):
             pass
         with pytest.raises(LedgerUnavailable, match=said):
@@ -133,7 +133,7 @@ def test_a_crash_while_setting_aside_leaves_log_and_database_together_somewhere(
         put_back(crashed, tmp_path, *FILES)
         calls[0] = allowed
         with monkeypatch.context() as patched:
-            patched.setattr("sync.ledger_recovery.os.link", dying(real_link))
+            patched.setattr("sync.ledger.recovery.os.link", dying(real_link))
             patched.setattr(Path, "unlink", dying(real_unlink))
             with pytest.raises(LedgerUnavailable, match="Input/output error"):
                 set_aside(tmp_path / "ledger.db")

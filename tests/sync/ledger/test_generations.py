@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from sync.errors import LedgerError
 from sync.exchange import Apply
-from sync.ledger import Ledger
-from sync.ledger_recovery import set_aside
+from sync.ledger.errors import LedgerError
+from sync.ledger.ledger import Ledger
+from sync.ledger.recovery import set_aside
 from sync.records import ZERO_HASH, GenerationStarted, Head, decode_body
-from tests.sync.ledger_making import acknowledging, deposit, flaky, open_ledger, service, stamp
+from tests.sync.ledger.making import acknowledging, deposit, flaky, open_ledger, service, stamp
 
 FILES = ("ledger.db", "ledger.db-wal", "ledger.db.open")
 

@@ -7,7 +7,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from sync.errors import LedgerInUse, LedgerUnavailable
+from sync.ledger.errors import LedgerInUse, LedgerUnavailable
 
 
 class LedgerLock:

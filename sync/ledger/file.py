@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 from sqlite_utils import Database
 
-from sync.errors import LedgerDamaged, LedgerError, LedgerUnavailable
+from sync.ledger.errors import LedgerDamaged, LedgerError, LedgerUnavailable
 
 Connect = Callable[..., sqlite3.Connection]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
-from sync.ledger_schema import migrations
-from tests.sync.ledger_making import deposit, open_ledger
+from sync.ledger.schema import migrations
+from tests.sync.ledger.making import deposit, open_ledger
 
 NAMES = ["records", "verdicts", "tariffs"]
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from sync.errors import LedgerDamaged, LedgerError, LedgerUnavailable
-from sync.ledger import Ledger
-from sync.ledger_file import explained
+from sync.ledger.errors import LedgerDamaged, LedgerError, LedgerUnavailable
+from sync.ledger.file import explained
+from sync.ledger.ledger import Ledger
 from sync.records import Tariff
-from tests.sync.ledger_making import GARBAGE, acknowledging, deposit, flaky, open_ledger, service, stamp
+from tests.sync.ledger.making import GARBAGE, acknowledging, deposit, flaky, open_ledger, service, stamp
 
 
 @pytest.mark.parametrize("took_effect", [False, True])
@@ -167,7 +167,7 @@ def test_too_little_room_for_the_log_fails_the_opening_and_lets_the_lock_go(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("sync.ledger_opening.lay_out_log", full)
+        patched.setattr("sync.ledger.opening.lay_out_log", full)
         with pytest.raises(LedgerUnavailable, match="No space left on device"):
             open_ledger(tmp_path)
     open_ledger(tmp_path).close()
@@ -192,7 +192,7 @@ def test_a_medium_that_turned_read_only_is_reported_before_a_commit_meets_it(
 
     ledger = open_ledger(tmp_path)
     with monkeypatch.context() as patched:
-        patched.setattr("sync.ledger_file.os.statvfs", lambda _: Remounted)
+        patched.setattr("sync.ledger.file.os.statvfs", lambda _: Remounted)
         with pytest.raises(LedgerUnavailable, match="read-only; remount it writable"):
             ledger.check_storage()
     ledger.check_storage()
@@ -218,7 +218,7 @@ def test_a_marker_that_cannot_be_written_in_an_idle_moment_or_at_the_end_is_no_l
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patched:
-        patched.setattr("sync.ledger.write_marker", failing)
+        patched.setattr("sync.ledger.ledger.write_marker", failing)
         with pytest.raises(LedgerUnavailable, match="Input/output error"):
             ledger.tidy()
         ledger.close()
@@ -254,8 +254,8 @@ def test_an_error_that_sqlite_does_not_blame_on_the_medium_is_passed_on_as_such(
 IN_NAMESPACE = """
 import os, subprocess, sys
 from pathlib import Path
-from sync.errors import LedgerUnavailable
-from tests.sync.ledger_making import deposit, open_ledger
+from sync.ledger.errors import LedgerUnavailable
+from tests.sync.ledger.making import deposit, open_ledger
 folder = Path(sys.argv[1])
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(folder)], check=True)
 """
@@ -300,7 +300,7 @@ print("whole")
 """
 
 READ_ONLY = """
-from sync.ledger_recovery import read_copy
+from sync.ledger.recovery import read_copy
 def remount(how): subprocess.run(["mount", "-o", f"remount,{how}", str(folder)], check=True)
 ledger = open_ledger(folder)
 ledger.append([deposit("i1")])
@@ -338,7 +338,7 @@ def namespaces_work() -> bool:
 def test_a_real_file_system_that_is_full_or_read_only(tmp_path: Path, scenario: str) -> None:
     mount = tmp_path / "mount"
     mount.mkdir()
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     ran = subprocess.run(
         ["unshare", "-m", sys.executable, "-c", IN_NAMESPACE + scenario, str(mount)],
         cwd=root,

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from sync.exchange import Apply, Hold, Release
-from sync.ledger import Ledger
-from sync.ledger_reading import DAY_MS, LedgerReading
-from sync.ledger_values import Entry
+from sync.ledger.ledger import Ledger
+from sync.ledger.reading import DAY_MS, LedgerReading
+from sync.ledger.values import Entry
 from sync.records import (
     ZERO_HASH,
     CappedCredit,
@@ -28,7 +28,7 @@ from sync.records import (
     chain_hash,
     decode_body,
 )
-from tests.sync.ledger_making import (
+from tests.sync.ledger.making import (
     acknowledging,
     boot,
     confirmed,

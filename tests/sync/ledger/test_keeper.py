@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from sync.errors import LedgerDamaged, LedgerError, LedgerUnavailable
-from sync.ledger import TIDY_COMMITS, Ledger
-from sync.ledger_keeper import IDLE_MS, LATER_MS, RETRY_MS, LedgerKeeper
-from sync.ledger_values import Done, Failed, LedgerEvent, Opened, Returned
+from sync.ledger.errors import LedgerDamaged, LedgerError, LedgerUnavailable
+from sync.ledger.keeper import IDLE_MS, LATER_MS, RETRY_MS, LedgerKeeper
+from sync.ledger.ledger import TIDY_COMMITS, Ledger
+from sync.ledger.values import Done, Failed, LedgerEvent, Opened, Returned
 from sync.records import Counts
-from tests.sync.ledger_making import GARBAGE, Flaky, acknowledging, confirmed, deposit, flaky, open_ledger, service
+from tests.sync.ledger.making import GARBAGE, Flaky, acknowledging, confirmed, deposit, flaky, open_ledger, service
 
 
 def opener(folder: Path, connection: type[Flaky] | None = None, **changes: object) -> Callable[[], Ledger]:

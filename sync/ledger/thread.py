@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
 
-from sync.errors import LedgerError
-from sync.ledger import Ledger
-from sync.ledger_keeper import LedgerKeeper
-from sync.ledger_values import Crashed, Entry, LedgerEvent
+from sync.ledger.errors import LedgerError
+from sync.ledger.keeper import LedgerKeeper
+from sync.ledger.ledger import Ledger
+from sync.ledger.values import Crashed, Entry, LedgerEvent
 
 T = TypeVar("T")
 
@@ -33,11 +33,11 @@ class LedgerThread:
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
 
     def start(self) -> None:
-        """Open the ledger and begin to serve; :class:`~sync.ledger_values.Opened` or ``Failed`` comes first."""
+        """Open the ledger and begin to serve; :class:`~sync.ledger.values.Opened` or ``Failed`` comes first."""
         self._thread.start()
 
     def append(self, ticket: str, entries: Sequence[Entry]) -> None:
-        """Make the entries durable in one transaction; :class:`~sync.ledger_values.Done` carries the ticket."""
+        """Make the entries durable in one transaction; :class:`~sync.ledger.values.Done` carries the ticket."""
         self._requests.put(lambda now_ms: self._keeper.append(ticket, entries, now_ms))
 
     def append_later(self, entry: Entry) -> None:

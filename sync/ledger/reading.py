@@ -11,12 +11,12 @@ from typing import Any
 import msgspec
 from sqlite_utils import Database
 
-from sync.errors import LedgerDamaged, LedgerError
 from sync.exchange import HELD_MAX, Batch
-from sync.ledger_check import problems
-from sync.ledger_file import explained, first_row
-from sync.ledger_schema import selecting, to_record
-from sync.ledger_values import HeldRecord, Problem, Snapshot
+from sync.ledger.check import problems
+from sync.ledger.errors import LedgerDamaged, LedgerError
+from sync.ledger.file import explained, first_row
+from sync.ledger.schema import selecting, to_record
+from sync.ledger.values import HeldRecord, Problem, Snapshot
 from sync.records import (
     ZERO_HASH,
     Boot,

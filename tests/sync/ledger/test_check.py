@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sync.errors import LedgerDamaged
-from sync.ledger_values import Problem
+from sync.ledger.errors import LedgerDamaged
+from sync.ledger.values import Problem
 from sync.records import ZERO_HASH, chain_hash
-from tests.sync.ledger_making import deposit, open_ledger, service, stamp
+from tests.sync.ledger.making import deposit, open_ledger, service, stamp
 
 
 def tampered(folder: Path, *statements: str) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sync.errors import LedgerDamaged, LedgerError, LedgerUnavailable
-from sync.ledger import Ledger
-from sync.ledger_file import drop_frames
-from sync.ledger_values import Done, Entry, Failed, LedgerEvent, Opened, Returned
+from sync.ledger.errors import LedgerDamaged, LedgerError, LedgerUnavailable
+from sync.ledger.file import drop_frames
+from sync.ledger.ledger import Ledger
+from sync.ledger.values import Done, Entry, Failed, LedgerEvent, Opened, Returned
 
 RETRY_MS = 1_000
 """How often a failed ledger is opened anew, without limit: the cause may be gone at any time."""

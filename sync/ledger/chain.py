@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sync.errors import LedgerDamaged
-from sync.ledger_schema import selecting, to_record
-from sync.ledger_values import Entry
+from sync.ledger.errors import LedgerDamaged
+from sync.ledger.schema import selecting, to_record
+from sync.ledger.values import Entry
 from sync.records import ZERO_HASH, GenerationStarted, Head, Record, Stamp, chain_hash, encode_body, kind_of
 
 BODY_BYTES_MAX = 64 * 1024
@@ -44,7 +44,7 @@ class ChainEnd:
 def read_end(connection: sqlite3.Connection, path: Path) -> ChainEnd:
     """Take up the chain at its last record. Raises :class:`LedgerDamaged` when that is not as it was written.
 
-    Older records are judged by :meth:`sync.ledger.Ledger.verify`, which a technician starts: reading years of them at
+    Older records are judged by :meth:`Ledger.verify`, which a technician starts: reading years of them at
     each start would keep the bin closed for no better proof than the server gives while it takes them in.
     """
     rows = connection.execute(_LAST_TWO).fetchall()

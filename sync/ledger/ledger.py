@@ -11,15 +11,15 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from sync.errors import LedgerError
 from sync.exchange import Apply
-from sync.ledger_chain import Reason, following, insert, insert_generation, next_record
-from sync.ledger_file import Connect, Marker, check_room, explained, write_marker
-from sync.ledger_lock import LedgerLock
-from sync.ledger_opening import OpenLedger, open_ledger
-from sync.ledger_reading import LedgerReading
-from sync.ledger_schema import selecting, to_record
-from sync.ledger_values import Entry
+from sync.ledger.chain import Reason, following, insert, insert_generation, next_record
+from sync.ledger.errors import LedgerError
+from sync.ledger.file import Connect, Marker, check_room, explained, write_marker
+from sync.ledger.lock import LedgerLock
+from sync.ledger.opening import OpenLedger, open_ledger
+from sync.ledger.reading import LedgerReading
+from sync.ledger.schema import selecting, to_record
+from sync.ledger.values import Entry
 from sync.records import Counts, Deposit, Emptied, Head, Record, Stamp, Tariff, encode_body, kind_of
 
 TIDY_COMMITS = 64
@@ -46,7 +46,7 @@ class Ledger(LedgerReading):
 
     A method that raises :class:`LedgerUnavailable` or :class:`LedgerDamaged` while writing leaves the outcome unknown,
     COMMIT included. From then on nothing more is written: close, open anew, and ask :meth:`missing` what is absent
-    before it is appended again. :class:`~sync.ledger_keeper.LedgerKeeper` does that.
+    before it is appended again. :class:`~sync.ledger.keeper.LedgerKeeper` does that.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class Ledger(LedgerReading):
         """Make the entries durable in one transaction, in order; one fdatasync of the log.
 
         An item has one record of each kind: a second deposit, refusal or tip about it is an assertion, as is what
-        :func:`~sync.ledger_chain.next_record` says.
+        :func:`~sync.ledger.chain.next_record` says.
         """
         assert entries
         self._assert_usable()

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from sync.errors import LedgerUnavailable
-from sync.ledger_file import Marker, explained, read_marker, sync_folder, write_marker
-from sync.ledger_lock import LedgerLock
-from sync.ledger_reading import LedgerReading
+from sync.ledger.errors import LedgerUnavailable
+from sync.ledger.file import Marker, explained, read_marker, sync_folder, write_marker
+from sync.ledger.lock import LedgerLock
+from sync.ledger.reading import LedgerReading
 
 
 @contextlib.contextmanager
@@ -53,7 +53,7 @@ def read_copy(path: Path) -> Iterator[LedgerReading]:
 def set_aside(path: Path, *, lock: LedgerLock | None = None) -> Path:
     """Move a damaged ledger whole into a folder beside it, which is returned; for a technician to decide.
 
-    The next :meth:`sync.ledger.Ledger.open` finds the marker without its database and begins a generation for the
+    The next :meth:`Ledger.open` finds the marker without its database and begins a generation for the
     reason "damaged". ``lock``: one that the caller holds. Raises :class:`LedgerInUse`, :class:`LedgerUnavailable`.
     """
     _look(path)

@@ -9,20 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from sync.errors import LedgerInUse, LedgerUnavailable
-from sync.ledger_lock import LedgerLock
-from tests.sync.ledger_making import open_ledger
+from sync.ledger.errors import LedgerInUse, LedgerUnavailable
+from sync.ledger.lock import LedgerLock
+from tests.sync.ledger.making import open_ledger
 
 
 def test_a_second_opener_is_told_who_holds_the_ledger(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path)
     program = (
-        "import sys; from pathlib import Path; from tests.sync.ledger_making import open_ledger\n"
-        "from sync.errors import LedgerInUse\n"
+        "import sys; from pathlib import Path; from tests.sync.ledger.making import open_ledger\n"
+        "from sync.ledger.errors import LedgerInUse\n"
         "try: open_ledger(Path(sys.argv[1]))\n"
         "except LedgerInUse as error: print(error)"
     )
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     second = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)], cwd=root, capture_output=True, text=True, check=True
     )
@@ -60,10 +60,10 @@ def test_a_failed_opening_lets_go_of_its_lock_and_keeps_the_callers(tmp_path: Pa
 
 def test_the_lock_of_a_dead_process_is_free(tmp_path: Path) -> None:
     program = (
-        "import os, sys; from pathlib import Path; from sync.ledger_lock import LedgerLock\n"
+        "import os, sys; from pathlib import Path; from sync.ledger.lock import LedgerLock\n"
         "LedgerLock(Path(sys.argv[1]) / 'ledger.db'); os.kill(os.getpid(), 9)"
     )
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     died = subprocess.run([sys.executable, "-c", program, str(tmp_path)], cwd=root, check=False)
     assert died.returncode == -9
     LedgerLock(tmp_path / "ledger.db").release()
@@ -87,7 +87,7 @@ def test_a_lock_that_may_only_be_read_is_taken_all_the_same(tmp_path: Path, monk
             raise PermissionError(13, "Permission denied")
         return real(path, flags, mode)
 
-    monkeypatch.setattr("sync.ledger_lock.os.open", refusing)
+    monkeypatch.setattr("sync.ledger.lock.os.open", refusing)
     lock = LedgerLock(tmp_path / "ledger.db")
     with pytest.raises(LedgerInUse):
         LedgerLock(tmp_path / "ledger.db")

@@ -1,0 +1,1 @@
+"""The local queue of credits: append-only records in SQLite, kept through every trouble of its medium."""
