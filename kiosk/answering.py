@@ -18,6 +18,8 @@ from sync.ledger.errors import LedgerError
 from sync.ledger.thread import LedgerThread
 
 WAIT_S_MAX = 10.0
+TEXT_CHARACTERS_MAX = 2_000
+"""Of a reason or a note: a record's body has its limits, and nobody reads more."""
 
 
 class Answering:
@@ -49,8 +51,10 @@ class Answering:
             case {"do": "status"}:
                 return status_of(self._state(), self._clock.mono_ms())
             case {"do": "clear_hazards", "reason": str(reason)}:
+                reason = self._bounded(reason)
                 return self._through_loop(lambda ticket: HazardClearRequested(ticket=ticket, reason=reason))
             case {"do": "report_emptied", "note": str(note)}:
+                note = self._bounded(note)
                 return self._through_loop(lambda ticket: EmptyingReported(ticket=ticket, note=note))
             case {"do": "ledger", **question}:
                 return self._ask_ledger(question)
@@ -64,6 +68,12 @@ class Answering:
             return {"error": str(error)}
         except TimeoutError:
             return {"error": f"the ledger did not answer within {WAIT_S_MAX:.0f} s: its card may be failing"}
+
+    @staticmethod
+    def _bounded(text: str) -> str:
+        if len(text) > TEXT_CHARACTERS_MAX:
+            raise ValueError(f"the text has {len(text)} characters: write {TEXT_CHARACTERS_MAX} at most")
+        return text
 
     def _through_loop(self, event: Callable[[str], Event]) -> Reply:
         ticket = uuid.uuid4().hex

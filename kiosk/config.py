@@ -94,7 +94,7 @@ class Config:
 def load(path: Path) -> Config:
     """Read a configuration file. Raises :class:`ConfigError` with every mistake, or with why it is unreadable."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ConfigError(
             path, [Mistake(key="file", line=0, text=f"cannot be read: {error.strerror}; check the path, or use sudo")]
@@ -106,6 +106,9 @@ def load(path: Path) -> Config:
     except tomllib.TOMLDecodeError as error:
         line = int(found.group(1)) if (found := re.search(r"at line (\d+)", str(error))) else 0
         raise ConfigError(path, [Mistake(key="TOML", line=line, text=f"{error}: correct the syntax")]) from error
+    except (ValueError, RecursionError) as error:
+        text = "a number has thousands of digits, or brackets are nested by the hundred: remove that"
+        raise ConfigError(path, [Mistake(key="TOML", line=0, text=text)]) from error
     reader = Reader(table, lines_of(text))
     config = read(reader)
     reader.report_unknown()
@@ -234,7 +237,9 @@ class Reader:
 def leaves(table: Mapping[str, Any], prefix: str = "") -> list[str]:
     found = []
     for name, value in table.items():
-        if isinstance(value, dict):
+        if "." in name:
+            found.append(f'{prefix}"{name}"')  # in quotes it is one key with a dot in it, which none of ours has
+        elif isinstance(value, dict):
             found += leaves(value, f"{prefix}{name}.")
         else:
             found.append(prefix + name)
@@ -279,7 +284,7 @@ def boolean(value: object) -> bool:
 
 
 def absolute_path(value: object) -> Path:
-    if not isinstance(value, str) or not value.startswith("/"):
+    if not isinstance(value, str) or not value.startswith("/") or "\0" in value:
         raise ValueError(f"{value!r} is no absolute path: begin it with /")
     return Path(value)
 

@@ -10,6 +10,7 @@ import contextlib
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,10 @@ import msgspec
 
 LINE_BYTES_MAX = 1 << 20
 ANSWER_S_MAX = 15.0
+"""For an answer, and for a client's next question before it is hung up on."""
+CLIENTS_MAX = 16
+"""Further ones wait in the socket's queue; a technician and a demo need two."""
+RETRY_S = 0.1
 LOOK = "look at its log: journalctl -u battery-kiosk"
 
 Request = dict[str, Any]
@@ -43,6 +48,8 @@ class ControlSocket:
         finally:
             os.umask(mask)
         self._listener.listen(8)
+        self._closing = False
+        self._seats = threading.BoundedSemaphore(CLIENTS_MAX)
         self._thread = threading.Thread(target=self._accept, name="control", daemon=True)
 
     def start(self) -> None:
@@ -50,25 +57,33 @@ class ControlSocket:
 
     def close(self) -> None:
         """Take no more questions; the socket file goes."""
+        self._closing = True
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._path.unlink(missing_ok=True)
 
     def _accept(self) -> None:
-        while True:
+        while not self._closing:
+            self._seats.acquire()
             try:
                 connection, _ = self._listener.accept()
             except OSError:
-                return
+                # Closing, or out of descriptors for now: a technician must still get in afterwards.
+                self._seats.release()
+                time.sleep(RETRY_S)
+                continue
             threading.Thread(target=self._serve, args=(connection,), name="control client", daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError):
-            connection.settimeout(ANSWER_S_MAX)
-            with connection.makefile("rb") as lines:
-                while line := lines.readline(LINE_BYTES_MAX):
-                    connection.sendall(msgspec.json.encode(self._reply(line)) + b"\n")
+        try:
+            with connection, contextlib.suppress(OSError):
+                connection.settimeout(ANSWER_S_MAX)
+                with connection.makefile("rb") as lines:
+                    while line := lines.readline(LINE_BYTES_MAX):
+                        connection.sendall(msgspec.json.encode(self._reply(line)) + b"\n")
+        finally:
+            self._seats.release()
 
     def _reply(self, line: bytes) -> Reply:
         try:

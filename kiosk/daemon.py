@@ -10,6 +10,7 @@ import hashlib
 import logging
 import random
 import signal
+import time
 import uuid
 from functools import partial
 from importlib.metadata import version
@@ -41,7 +42,7 @@ from kiosk.core.machine import step
 from kiosk.core.states import new_bin
 from kiosk.core.view import View, view_of
 from kiosk.devices import Devices
-from kiosk.inbox import Inbox
+from kiosk.inbox import INBOX_EVENTS_MAX, Inbox
 from kiosk.ledger_port import LedgerPort
 from kiosk.perform import Performer
 from kiosk.screen.server import Screen
@@ -61,6 +62,9 @@ from sync.wire import Status
 SOFTWARE = version("battery-kiosk")
 LOOK_MS = 50
 """How often level inputs are read and deadlines compared: a hazard must act within 500 ms."""
+STALL_MS = 40
+"""A look that is late by this much means that the process was held up, and every thread of it."""
+STALL_GRACE_S = 0.02
 MOVING_LOOK_MS = 10
 """While the gate turns or something falls."""
 CHORES_MS = 1_000
@@ -140,20 +144,37 @@ class Daemon:
     # --- the loop ---------------------------------------------------------------------------------------------------
 
     def _turn(self) -> None:
-        """One event, or one look when it is time for it."""
+        """Everything that has come in, then a look when it is time for it.
+
+        In this order: a level read now must not be believed before the edges that led to it. After a stall of the
+        whole process their threads get a moment to deliver first, or a battery would fall into the next session.
+        """
         wait_ms = self._next_look_ms - self._clock.mono_ms()
-        event = self._inbox.get(max(0, wait_ms) / 1000)
+        self._take_in(max(0, wait_ms) / 1000)
         now_ms = self._clock.mono_ms()
-        if isinstance(event, Edge):
-            self._devices.edge(event)
-            self._next_look_ms = min(self._next_look_ms, now_ms + MOVING_LOOK_MS)
-        elif event is not None:
-            self._handle(event, now_ms)
+        if now_ms - self._next_look_ms >= STALL_MS:
+            time.sleep(STALL_GRACE_S)
+            self._take_in(0)
+            now_ms = self._clock.mono_ms()
         if now_ms >= self._next_look_ms:
             self._look(now_ms)
         if now_ms >= self._next_chores_ms:
             self._next_chores_ms = now_ms + CHORES_MS
             self._do_chores()
+
+    def _take_in(self, wait_s: float) -> None:
+        """Wait for an event, then take what else is there; not more than the inbox holds, so that looks go on."""
+        for _ in range(INBOX_EVENTS_MAX):
+            event = self._inbox.get(wait_s)
+            if event is None:
+                return
+            wait_s = 0
+            now_ms = self._clock.mono_ms()
+            if isinstance(event, Edge):
+                self._devices.edge(event)
+                self._next_look_ms = min(self._next_look_ms, now_ms + MOVING_LOOK_MS)
+            else:
+                self._handle(event, now_ms)
 
     def _look(self, now_ms: int) -> None:
         for source in self._inbox.lossy_sources():
@@ -187,8 +208,10 @@ class Daemon:
 
     def _shut_down(self) -> None:
         notify("STOPPING=1")
-        self._handle(StopRequested(), self._clock.mono_ms())
-        self._devices.close()
+        try:
+            self._handle(StopRequested(), self._clock.mono_ms())
+        finally:
+            self._devices.close()
         self._control.close()
         self._uploader.close(0.3)
         if not self._ledger.close(LEDGER_CLOSE_S):

@@ -56,6 +56,15 @@ def json_option(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(command)
 
 
+def readable(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """A callback for free text: bytes of the terminal that are no UTF-8 cannot be recorded or sent."""
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise click.BadParameter("is not readable text: use UTF-8") from error
+    return value
+
+
 def loaded(path: Path) -> Config:
     try:
         return configuration.load(path)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from kiosk.cli.asking import Failure, ask_daemon, config_option
+from kiosk.cli.asking import Failure, ask_daemon, config_option, readable
 from kiosk.config import Config
 
 
 @click.command()
-@click.option("--note", default="", help="Anything worth keeping: weight, container number.")
+@click.option("--note", default="", callback=readable, help="Anything worth keeping: weight, container number.")
 @config_option
 def empty(note: str, config: Config) -> None:
     """Record that you emptied the store; the count since emptying starts at 0 again.

@@ -7,15 +7,15 @@ import random
 import click
 import requests
 
-from kiosk.cli.asking import Failure, config_option
+from kiosk.cli.asking import Failure, config_option, readable
 from kiosk.config import Config
 from sync import identity
 from sync.wire import WireError
 
 
 @click.command()
-@click.argument("url")
-@click.argument("code")
+@click.argument("url", callback=readable)
+@click.argument("code", callback=readable)
 @config_option
 def enrol(url: str, code: str, config: Config) -> None:
     """Enrol at the points server URL with the one-time CODE of its operator; safe to repeat until it succeeds.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from kiosk.cli.asking import Failure, ask_daemon, config_option, json_option, print_json
+from kiosk.cli.asking import Failure, ask_daemon, config_option, json_option, print_json, readable
 from kiosk.config import Config
 
 
@@ -34,7 +34,7 @@ def show(config: Config, as_json: bool) -> None:
 
 
 @hazard.command()
-@click.option("--reason", required=True, help="What you found and did; goes into the ledger.")
+@click.option("--reason", required=True, callback=readable, help="What you found and did; goes into the ledger.")
 @config_option
 def clear(reason: str, config: Config) -> None:
     """Clear every latched hazard. You stand at the bin, have looked inside, and its inputs are good again.

@@ -21,6 +21,7 @@ from kiosk.core.events import (
     Event,
     InputsLost,
     ItemPassed,
+    LevelsRead,
     MassWeighed,
     StopRequested,
 )
@@ -160,7 +161,9 @@ def closing(bin: Bin, phase: Closing, event: Event, now_ms: int) -> Step:
         return give_up(bin, item, session, because, now_ms)
     quiet_since_ms = (now_ms if phase.quiet_since_ms is None else phase.quiet_since_ms) if senses.shut(bin) else None
     phase = replace(phase, session=session, item=item, quiet_since_ms=quiet_since_ms)
-    if quiet_since_ms is not None and now_ms - quiet_since_ms >= bin.settings.close_settle_ms:
+    # Only levels read just now may end the wait: after a stall anything else is older than what fell meanwhile.
+    fresh = isinstance(event, LevelsRead)
+    if fresh and quiet_since_ms is not None and now_ms - quiet_since_ms >= bin.settings.close_settle_ms:
         if item is None:
             return farewell(bin, session, now_ms)
         return replace(bin, phase=Weighing(session=session, item=item, since_ms=now_ms)), ()
@@ -179,7 +182,7 @@ def passed_again(item: Item, event: ItemPassed) -> Item:
 
 def interrupted(bin: Bin, event: Event, now_ms: int) -> str | None:
     """Why an uncommitted item cannot be judged any more."""
-    if isinstance(event, InputsLost):
+    if isinstance(event, InputsLost) and event.source == "pins":
         return "unclear"
     match senses.closed_because(bin, now_ms):
         case None | "temperature_sensor":

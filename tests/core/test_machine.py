@@ -604,9 +604,11 @@ def test_lost_pins_make_an_item_unclear(phase: str) -> None:
 
 
 @pytest.mark.parametrize("phase", WITH_ITEM)
-def test_lost_inputs_make_an_item_unclear(phase: str) -> None:
+def test_lost_edges_make_an_item_unclear_and_no_other_loss_does(phase: str) -> None:
     book = at(phase)
-    effects = book.feed(10, InputsLost(source="scale"))
+    book.feed(5, InputsLost(source="screen"))
+    assert type(book.bin.phase).__name__ == phase, "a lost touch says nothing of the item"
+    effects = book.feed(10, InputsLost(source="pins"))
     book.same(Ticked(), effects[-2:], (LockFlap(), append(Refusal, reason="unclear")))
 
 

@@ -115,6 +115,9 @@ if __name__ == "__main__":
             drop_flushes()
         case ["early", seconds]:
             believe_early(float(seconds))
+        case ["stuck"]:
+            daemon.STORAGE_STUCK_MS = 1_000
+            stall_storage(3600)
         case ["stick"]:
             stick_loop()
         case other:

@@ -131,9 +131,27 @@ def test_an_unknown_key_that_resembles_none_is_to_be_removed(tmp_path: Path) -> 
     assert mistakes(tmp_path, "zzzzqqqq = 1\n" + GOOD) == ["line 1: zzzzqqqq: is not known: remove it"]
 
 
+def test_a_key_in_quotes_is_not_taken_for_the_one_that_it_resembles(tmp_path: Path) -> None:
+    (said,) = mistakes(tmp_path, '"caps.daily_points" = 3\n' + GOOD)
+    assert '"caps.daily_points": is not known' in said
+
+
+def test_a_path_with_a_nul_in_it_is_a_mistake(tmp_path: Path) -> None:
+    (said,) = mistakes(tmp_path, GOOD + '[qr_reader]\nport = "/dev/\\u0000"\n')
+    assert "is no absolute path" in said
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "kiosk.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + GOOD.encode())
+    assert load(path).scale.baud == 2400
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
+        (b"x = " + b"[" * 3000, "TOML: "),
+        (b"x = " + b"9" * 5000, "TOML: "),
         (b"[scale\n", "line 1: TOML: "),
         (b"\xff\xfe", "file: is not UTF-8: save it as UTF-8"),
         (None, "file: cannot be read: No such file or directory; check the path"),

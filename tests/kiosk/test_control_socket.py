@@ -1,5 +1,6 @@
 """The CLI's socket answers several at once, keeps strangers out, and never dies of a wrong question."""
 
+import errno
 import socket
 import stat
 import threading
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kiosk.control_socket import ControlSocket, NotRunning, ask
+from kiosk.control_socket import CLIENTS_MAX, ControlSocket, NotRunning, ask
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
@@ -46,6 +47,31 @@ def test_a_wrong_question_gets_an_error_and_the_next_one_an_answer(path: Path, l
             stream.write(b'{"do": "echo", "what": 1}\n')
             stream.flush()
             assert stream.readline() == b'{"said":1}\n'
+
+
+def test_more_silent_clients_than_there_are_seats_do_not_shut_a_technician_out_for_good(path: Path) -> None:
+    crowd = [socket.socket(socket.AF_UNIX) for _ in range(CLIENTS_MAX + 5)]
+    for client in crowd:
+        client.connect(str(path))
+    for client in crowd:
+        client.close()
+    assert ask(path, {"do": "echo", "what": "in"}) == {"said": "in"}
+
+
+def test_running_out_of_descriptors_ends_only_the_connection_that_met_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = socket.socket.accept
+    failures = iter([OSError(errno.EMFILE, "too many open files")])
+
+    def accept(listener: socket.socket) -> Any:
+        for failure in failures:
+            raise failure
+        return real(listener)
+
+    monkeypatch.setattr(socket.socket, "accept", accept)
+    assert ask(path, {"do": "echo", "what": 1}) == {"said": 1}, "taken by the accept that was waiting already"
+    assert ask(path, {"do": "echo", "what": 2}) == {"said": 2}, "taken after the failure"
 
 
 def test_only_owner_and_group_may_open_it(path: Path) -> None:

@@ -60,6 +60,11 @@ def fill(rig: Rig, *, leave_bytes: int = 0) -> Path:
     return filler
 
 
+def watchdogs(manager: socket.socket, count: int) -> None:
+    for _ in range(count):
+        assert manager.recv(100) == b"WATCHDOG=1"
+
+
 def credited_once(rig: Rig, count: int) -> None:
     wait_for(lambda: len(rig.credited()) == count, f"{count} credits at the server")
     assert all(len(postings) == 1 for postings in rig.credited().values())
@@ -171,6 +176,22 @@ def test_a_card_that_stalls_for_three_seconds_delays_no_lock_and_withholds_no_wa
     rig.wait_open()
     wait_for(lambda: '"reason": "door"' in rig.kiosk("ledger", "list", "--kind", "tip_failed", "--json"), "its record")
     wait_for(lambda: len(rig.credited()) == 1, "the credit, which stands")
+
+
+def test_a_stuck_storage_withholds_the_watchdog(rig: Rig) -> None:
+    """A COMMIT that never returns; what counts as stuck is a second here instead of ten."""
+    rig.end("daemon")
+    name = f"\0kiosk-stuck-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(name)
+        manager.settimeout(WAIT_S)
+        env = {"NOTIFY_SOCKET": name.replace("\0", "@")}
+        rig.start_daemon(BROKEN, "stuck", "run", "--config", str(rig.config), env=env)
+        assert manager.recv(100) == b"READY=1"
+        manager.settimeout(4)
+        with pytest.raises(TimeoutError):
+            watchdogs(manager, 10)
+        rig.end("daemon", signal.SIGKILL)
 
 
 def test_a_stuck_loop_withholds_the_watchdog(rig: Rig) -> None:
