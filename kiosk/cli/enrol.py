@@ -21,7 +21,7 @@ def enrol(url: str, code: str, config: Config) -> None:
     """Enrol at the points server URL with the one-time CODE of its operator; safe to repeat until it succeeds.
 
     \b
-    Example: kiosk enrol https://points.example.org 7KQ2-MX4D
+    Example: kiosk enrol https://points.example.org 4b95-5549-0c1e-a7d2-9be0
     Exit codes: 0 enrolled, 1 refused or not reached, 2 wrong usage or configuration.
     """
     path = config.state_dir / "identity.json"
