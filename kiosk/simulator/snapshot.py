@@ -13,6 +13,9 @@ from kiosk.simulator.scale import Shown
 from kiosk.simulator.truth import Truth
 from kiosk.simulator.wiring import Inputs
 
+KINDS_MAX = 90
+"""Of each heap: more than this is not told apart in a drawing."""
+
 
 def draw(
     *,
@@ -33,6 +36,7 @@ def draw(
     """JSON-able. The gate's position goes from -1 (store) to 1 (return), heights from 0 (flap) to 1 (shelf)."""
     stored = truth.lying("store")
     shelf = truth.lying("shelf")
+    returned = truth.lying("return")
     falls = truth.falls
     seen = chute.seen()
     volume_mm3 = sum(KINDS[fall.kind].volume_mm3 for fall in stored)
@@ -60,10 +64,11 @@ def draw(
         },
         "store": {
             "count": len(stored),
+            "kinds": [fall.kind for fall in stored[:KINDS_MAX]],
             "mass_mg": sum(fall.mass_mg for fall in stored),
             "fill": round(min(1.0, volume_mm3 / params.store_volume_mm3), 3),
         },
-        "returned": {"count": len(truth.lying("return"))},
+        "returned": {"count": len(returned), "kinds": [fall.kind for fall in returned[:KINDS_MAX]]},
         "temperature_mc": milli_celsius,
         "card_held": card_held,
         "waiting": waiting,
@@ -72,7 +77,7 @@ def draw(
             "fell": sum(fall.t_ns is not None for fall in falls),
             "given_up": sum(fall.given_up for fall in falls),
             "stored": len(stored),
-            "returned": len(truth.lying("return")),
+            "returned": len(returned),
             "on_shelf": len(shelf),
             "gone": len(truth.lying("gone")),
         },

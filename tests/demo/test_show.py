@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -10,7 +11,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Queue
@@ -18,6 +19,8 @@ from typing import Any
 
 import pytest
 
+from kiosk.simulator.demo.hands import WORDS
+from kiosk.simulator.demo.page import STATIC
 from tests.screen.browser import browsing, chromium
 
 WAIT_S = 60
@@ -114,6 +117,54 @@ def test_the_page_shows_three_panes_and_a_credit_explains_itself(page: tuple[Dem
         assert window.run("return document.querySelectorAll('#plot .signal').length") == 3
         assert window.run("return document.querySelectorAll('#plot .dot').length") >= 2
         assert window.run("return document.documentElement.scrollHeight <= innerHeight")
+
+
+def test_the_power_cut_plays_whole_while_nobody_drops_anything(page: tuple[Demo, str]):
+    running, address = page
+    press = urllib.request.Request(f"{address}/act/cut_power", method="POST", headers={"Origin": address})
+    assert status_of(press) == 200
+    assert status_of(press) == 409, "armed already"
+    for line in ("armed", "commit: one fdatasync", "POWER CUT", "the daemon starts again", "the credit stands", "once"):
+        running.line(line)
+    running.line("plays on by itself")
+
+
+def test_a_refusal_explains_itself_as_a_credit_does(page: tuple[Demo, str]):
+    running, address = page
+    for name in ("card_1", "stone"):
+        status_of(urllib.request.Request(f"{address}/act/{name}", method="POST", headers={"Origin": address}))
+    running.line("you: Stone")
+    running.line("refused: not a battery")
+    with urllib.request.urlopen(f"{address}/live", timeout=WAIT_S) as stream:
+        row = next(row for rows in ledgers(stream) for row in rows if row["kind"] == "refusal")
+    with urllib.request.urlopen(f"{address}/evidence/{row['item_id']}", timeout=WAIT_S) as answer:
+        record = json.load(answer)
+    assert record["body"]["reason"] == "not_a_battery"
+    assert [line for line, _, _ in record["evidence"]["passages"][0][1]][:1] == ["a"]
+
+
+def ledgers(stream: Iterable[bytes]) -> Iterator[list[dict[str, Any]]]:
+    for line in stream:
+        if line.startswith(b"data: "):
+            message = json.loads(line[6:])
+            if message["kind"] == "ledger":
+                yield message["value"]["rows"]
+
+
+def test_what_cannot_be_done_now_is_told_after_the_button(page: tuple[Demo, str]):
+    running, address = page
+    press = f"{address}/act/pull_out"
+    while status_of(urllib.request.Request(press, method="POST", headers={"Origin": address})) != 409:
+        running.line("you: Pull the item out")
+    running.line("not now: nothing lies on the shelf")
+
+
+def test_every_button_of_the_page_is_told_in_its_own_words():
+    page = (STATIC / "index.html").read_text(encoding="utf-8")
+    labels = dict(re.findall(r'data-act="(\w+)"[^>]*>([^<]+)<', page))
+    assert labels
+    assert {name: WORDS[name] for name in labels} == labels
+    assert set(re.findall(r'data-other="(\w+)"', page)) | set(labels) == set(WORDS)
 
 
 def test_ctrl_c_ends_all_children_with_a_stream_open(page: tuple[Demo, str]):

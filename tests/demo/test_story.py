@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from kiosk.simulator.demo.screen_tap import Shown
-from kiosk.simulator.demo.story import QUIET_NS, Story
+from kiosk.simulator.demo.story import QUIET_NS, START_NS, Story
 
 MS = 1_000_000
 
@@ -90,3 +90,77 @@ def test_a_refusal_is_told_once_whether_or_not_there_is_something_to_give_back()
             told.view(screen, reason=None if screen in ("weighing", "closing") else "retracted")
         assert told.lines[1:] == ["refused: retracted"]
         assert told.steps == ["scale", "refused"]
+
+
+def test_each_commit_is_told_once_even_when_it_had_no_view_of_its_own():
+    told = Told()
+    for item in ("x", "y"):
+        told.view("weighing")
+        if item == "x":
+            told.view("committing")
+            told.view("closed", reason="storage")
+            told.view("committing")
+        told.view("credited", {"item_id": item, "points": 10, "battery_class": "AA"})
+        told.view("accepting", {"item_id": item, "points": 10, "battery_class": "AA"})
+    assert told.lines.count("commit: one fdatasync") == 2
+
+
+def test_what_a_new_daemon_has_not_heard_yet_is_starting_and_no_fault():
+    told = Told()
+    told.story.restarted(0)
+    for screen, reason in (
+        ("starting", None),
+        ("starting", "starting"),
+        ("closed", "temperature_sensor"),
+        ("closed", "no_tariff"),
+        ("recovering", "clearing"),
+        ("closed", "no_tariff"),
+        ("recovering", "clearing"),
+        ("idle", None),
+    ):
+        told.view(screen, reason=reason)
+    assert [line for line in told.lines if "recover" not in line and "shelf" not in line] == ["starting", "open again"]
+    assert len(told.lines) == 3
+
+
+def test_a_daemon_that_goes_on_missing_a_device_is_told_to_be_closed():
+    told = Told()
+    told.story.restarted(0)
+    told.view("closed", reason="temperature_sensor")
+    told.story.passed(START_NS)
+    assert told.lines == ["starting"]
+    assert told.story.starting
+    told.story.passed(START_NS + 1)
+    told.story.passed(START_NS + 2)
+    assert told.lines == ["starting", "closed: temperature sensor"]
+    assert not told.story.starting
+
+
+def test_a_door_that_is_open_at_the_start_is_no_matter_of_starting():
+    told = Told()
+    told.story.restarted(0)
+    told.view("closed", reason="door_open")
+    assert told.lines == ["closed: door open"]
+
+
+def test_a_hand_that_is_gone_has_left_nothing():
+    told = Told()
+    told.story.event({"event": "hand", "ms": 1_500, "t_ns": 0})
+    told.edges(("beam_a", True, 0), ("beam_a", False, 1_500))
+    told.story.passed(1_500 * MS + QUIET_NS)
+    assert told.lines[-1] == "the hand is gone; nothing fell, nothing is credited"
+    assert told.steps == []
+
+
+def test_what_is_given_back_is_no_step_towards_the_server():
+    told = Told()
+    told.story.event({"event": "tipped", "to": "return", "t_ns": 0})
+    told.story.event({"event": "tipped", "to": "store", "t_ns": 0})
+    assert told.steps == ["tip"]
+
+
+def test_the_step_of_the_card_ends_with_the_session():
+    told = Told()
+    for screen in ("idle", "accepting", "closing", "farewell", "idle"):
+        told.view(screen)
+    assert told.steps == ["card", "idle"]

@@ -317,6 +317,21 @@ def test_the_open_door_and_the_cut_out_break_the_supply_of_lock_and_motor():
         assert play.edges("gate_store") == []
 
 
+def test_a_drawing_knows_what_lies_in_store_and_return():
+    play = Play()
+    play.deposit("d")
+    play.deposit("coin")
+    play.out("gate_in1", 1)
+    play.wait(2_000)
+    play.out("gate_in1", 0)
+    play.out("gate_in2", 1)
+    play.wait(4_000)
+    play.deposit("stone")
+    snapshot = play.world.snapshot()
+    assert snapshot["store"]["kinds"] == ["d", "coin"]
+    assert snapshot["returned"] == {"count": 1, "kinds": ["stone"]}
+
+
 def test_the_store_is_emptied():
     play = Play()
     fall_id = play.deposit()

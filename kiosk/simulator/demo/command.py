@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shlex
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -51,10 +52,23 @@ def run_headless(folder: Path | None, *, deposits: int, cuts: int, seed: int) ->
 def run_show(folder: Path | None, *, seed: int, port: int | None) -> int:
     """Until Ctrl-C; the exit code. ``port`` null: no page, the story in lines."""
     with a_folder(folder) as place:
-        return asyncio.run(show_in(place, seed, port))
+        return asyncio.run(show_in(place, seed, port, stays=folder is not None))
 
 
-async def show_in(folder: Path, seed: int, port: int | None) -> int:
+def how_to_ask(folder: Path, stays: bool) -> str:
+    """The command line against this very bin, called as the demo was called."""
+    called = Path(sys.argv[0])
+    if called.name == "kiosk":
+        inside = called.absolute().is_relative_to(Path.cwd())
+        kiosk = str(called.absolute().relative_to(Path.cwd()) if inside else called.absolute())
+    else:
+        kiosk = f"{sys.executable} -m kiosk.cli"
+    fate = "" if stays else "\nThat folder goes when the demo ends; kiosk demo --dir FOLDER keeps it."
+    config = shlex.quote(str(folder / "kiosk.toml"))
+    return f"The command line of this bin, from another terminal:\n    KIOSK_CONFIG={config} {kiosk} status{fate}\n"
+
+
+async def show_in(folder: Path, seed: int, port: int | None, *, stays: bool) -> int:
     stop = stop_requested()
     listener = None if port is None else listen(port)
     own_origins: tuple[str, ...] = () if listener is None else origins(listener)
@@ -71,6 +85,7 @@ async def show_in(folder: Path, seed: int, port: int | None) -> int:
             if page is not None and listener is not None:
                 serving = asyncio.ensure_future(page.serve(sockets=[listener]))
                 click.echo(f"\n    {own_origins[0]}\n")
+            click.echo(how_to_ask(folder, stays))
             await first_of(stopping, show.died)
         if show.died.done():
             show.died.result()

@@ -12,7 +12,7 @@ import msgspec
 BACKLOG_MAX = 2_000
 """A page that reads this slowly is told to begin anew."""
 LINES_KEPT = 40
-STATES = ("world", "view", "counts", "ledger", "torture", "mode")
+STATES = ("world", "power", "view", "counts", "ledger", "torture", "mode", "armed", "resumes")
 
 
 class Hub:
@@ -42,13 +42,15 @@ class Hub:
 
     async def stream(self) -> AsyncIterator[bytes]:
         """Server-sent events for one page, until :meth:`close`."""
+        if self._closed:
+            return
         queue: asyncio.Queue[bytes | None] = asyncio.Queue()
         for message in (*self._latest.values(), *self._lines):
             queue.put_nowait(message)
         self._queues.add(queue)
         try:
             yield b"retry: 1000\n\n"
-            while not self._closed:
+            while True:
                 news = await queue.get()
                 if news is None:
                     return
@@ -57,6 +59,7 @@ class Hub:
             self._queues.discard(queue)
 
     def close(self) -> None:
+        self.say("ended", True)
         self._closed = True
         for queue in self._queues:
             queue.put_nowait(None)

@@ -60,7 +60,7 @@ def page_server(show: Show, own_origins: tuple[str, ...]) -> PageServer:
 def page_app(show: Show, own_origins: tuple[str, ...]) -> Starlette:
     hosts = {origin.removeprefix("http://") for origin in own_origins}
     policy = (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; "
         f"frame-src {show.rig.screen_address}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     headers = {"Cache-Control": "no-store", "Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff"}

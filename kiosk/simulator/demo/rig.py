@@ -92,6 +92,8 @@ class Rig:
         self._daemon = self._child("daemon", command("kiosk.cli", "run", "--config", str(self._config)))
         self._world = self._world_child()
         self._returning = asyncio.Lock()
+        self.starting = False
+        """The daemon, and perhaps the world, is being started."""
 
     @property
     def daemon_alive(self) -> bool:
@@ -133,16 +135,18 @@ class Rig:
 
     async def set_pace(self, pace: Pace) -> None:
         """The same bin with other mechanics: its ledger and the server stay, the world begins anew."""
-        self._pace = pace
-        await self._daemon.end()
-        await self.world.close()
-        await self._world.end()
-        self._world = self._world_child()
-        await self._world.start()
-        await self._world.ready(self.folder / "world" / "control.sock", READY_S)
-        await self.world.connect()
-        self._configure()
-        await self._start_daemon()
+        async with self._returning:
+            self.starting = True
+            self._pace = pace
+            await self._daemon.end()
+            await self.world.close()
+            await self._world.end()
+            self._world = self._world_child()
+            await self._world.start()
+            await self._world.ready(self.folder / "world" / "control.sock", READY_S)
+            await self.world.connect()
+            self._configure()
+            await self._start_daemon()
 
     async def lose_power(self) -> None:
         """Mains fail and the daemon dies where it stands."""
@@ -169,9 +173,11 @@ class Rig:
         return await asyncio.to_thread(fetch, f"http://127.0.0.1:{self.server_port}/v1/operator/ledger?limit={rows}")
 
     async def _start_daemon(self) -> None:
+        self.starting = True
         before = self.screen.connections
         await self._daemon.start()
         await self._daemon.until(lambda: self.screen.connections > before, READY_S)
+        self.starting = False
 
     def _child(self, name: str, argv: list[str]) -> Child:
         return Child(name, argv, self.folder / f"{name.replace(' ', '-')}.log", lambda message: self._on_death(message))

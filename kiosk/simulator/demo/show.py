@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import Any
 
 from kiosk.simulator.demo import hands
 from kiosk.simulator.demo.children import ChildDied
+from kiosk.simulator.demo.figures import Figures
 from kiosk.simulator.demo.hub import Hub
-from kiosk.simulator.demo.ledger_rows import ledger_of
 from kiosk.simulator.demo.rig import FAST, STROLL, Rig
 from kiosk.simulator.demo.scenes import Scenes
 from kiosk.simulator.demo.screen_tap import NotShown, Shown
@@ -25,10 +26,10 @@ IDLE_S = 45.0
 """After a person's last click until the demo plays by itself again."""
 DARK_S = 1.8
 """How long the power stays away: long enough to read what happened."""
-STATUS_S = 0.15
-LEDGER_S = 0.2
-LEDGER_ROWS = 60
 TORTURE_DEPOSITS, TORTURE_CUTS = 200, 20
+TORTURE_S = 300
+"""On a laptop."""
+ENOUGH_TO_ESTIMATE = 10
 
 
 class Show:
@@ -52,19 +53,22 @@ class Show:
             on_death=self._on_death,
             page_origins=page_origins,
         )
+        self._figures = Figures(self.rig, self.hub, self._story)
+        self._scenes = Scenes(self.rig, self._tell)
         self._witness: Witness | None = None
         self._torture: Torture | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._playing: asyncio.Task[None] | None = None
         self._clicked_at: float | None = None
-        self._powering = False
+        self._armed = False
+        self._daemon_lives = 0
         self._closing = False
 
     async def start(self) -> None:
         """Raises :class:`ChildDied`, OSError."""
         await self.rig.start()
-        self._keep(self._poll_daemon())
-        self._keep(self._poll_server())
+        self._keep(self._figures.poll_daemon())
+        self._keep(self._figures.poll_server())
         self._keep(self._watch_person())
         self._play()
 
@@ -78,64 +82,108 @@ class Show:
 
     async def click(self, name: str) -> None:
         """A person pressed that button. Raises ValueError for what cannot be done now."""
-        if name != "torture" and name not in hands.BUTTONS:
-            raise ValueError(f"there is no button {name!r}")
-        if self._torture is not None:
-            raise ValueError("the torture is running: wait for its end")
-        await self._take_over()
-        if name == "torture":
-            if self._powering:
-                raise ValueError("the power is away: wait until it is back")
-            self._keep(self._run_torture())
+        if name == "verdict_seen":
+            self.hub.say("torture", {})
             return
-        try:
-            line = await hands.act(self.rig, name)
-        except (ConnectionError, NotShown) as error:
-            raise ValueError(str(error)) from error
-        self._tell("quiet", line or f"you: {name.replace('_', ' ')}")
+        if name not in hands.WORDS:
+            raise ValueError(f"there is no button {name!r}")
+        if name == "stop_torture":
+            self._stop_torture()
+            return
+        if self._torture is not None:
+            raise ValueError("the torture is running: stop it, or wait for its end")
+        if self._armed and name in ("cut_power", "torture"):
+            raise ValueError("the power cut is armed already and plays by itself: wait for its end")
+        was_playing = await self._take_over()
+        self._tell("quiet", f"you: {hands.WORDS[name]}")
+        if name == "torture":
+            self._keep(self._run_torture())
+        elif name == "cut_power":
+            self._keep(self._arm(was_playing))
+        else:
+            await self._act(name)
 
     async def evidence(self, item_id: str) -> dict[str, Any] | None:
-        """The bin's own record of a deposit; null while the daemon is dead."""
+        """The bin's own record of a deposit or a refusal; null while the daemon is dead."""
         return await self.rig.ask_daemon({"do": "ledger", "ask": "show", "ref": item_id})
 
     # --- who plays --------------------------------------------------------------------------------------------------
 
     def _play(self) -> None:
-        self._playing = asyncio.create_task(Scenes(self.rig).play())
+        self._playing = asyncio.create_task(self._scenes.play())
         self.hub.say("mode", "auto")
+        self.hub.say("resumes", None)
 
-    async def _take_over(self) -> None:
+    async def _take_over(self) -> bool:
+        """From here on a person plays; whether the demo was playing by itself."""
         self._clicked_at = time.monotonic()
         if self._playing is None:
-            return
+            return False
         self._playing.cancel()
         await asyncio.gather(self._playing, return_exceptions=True)
         self._playing = None
         await self.rig.world.do("cut_power_at", event=None)
         self.hub.say("mode", "person")
+        return True
+
+    async def _act(self, name: str) -> None:
+        try:
+            line = await hands.act(self.rig, name)
+        except (ConnectionError, ValueError) as error:
+            self._tell("quiet", f"not now: {error}")
+            raise ValueError(str(error)) from error
+        if line:
+            self._tell("plain", line)
+
+    async def _arm(self, was_playing: bool) -> None:
+        """The whole scene of the power cut, whatever goes on; then whoever played plays on."""
+        self._armed = True
+        self.hub.say("armed", True)
+        try:
+            await self._scenes.power_cut()
+        except (NotShown, ConnectionError, ValueError) as error:
+            self._tell("bad", f"the power was not cut: {error}")
+        self._armed = False
+        self.hub.say("armed", False)
+        if was_playing:
+            self._tell("quiet", "the demo plays on by itself")
+            self._play()
+        else:
+            self._clicked_at = time.monotonic()
 
     async def _watch_person(self) -> None:
         while True:
             await asyncio.sleep(0.2)
-            away = self._clicked_at is None or time.monotonic() - self._clicked_at > IDLE_S
-            if self._playing is None and self._torture is None and not self._powering and away:
-                await hands.tidy(self.rig)
-                await self._clear_leftovers()
+            if self._playing is not None or self._torture is not None or self._armed:
+                self.hub.say("resumes", None)
+                continue
+            left_s = IDLE_S - (time.monotonic() - (self._clicked_at or 0.0))
+            self.hub.say("resumes", max(0, math.ceil(left_s)))
+            if left_s <= 0:
                 self._tell("quiet", "nobody at the page: the demo plays by itself again")
+                with contextlib.suppress(ConnectionError, ValueError):
+                    await hands.mend(self.rig, self._tell)
+                await hands.plug_in(self.rig, self._tell)
                 self._play()
 
-    async def _clear_leftovers(self) -> None:
-        """A latch is cleared as a technician would, once the bin is cool."""
-        status = await self.rig.ask_daemon({"do": "status"})
-        if status and status["hazards"]:
-            await asyncio.sleep(hands.RAMP_MS / 1_000 + 2)
-            await hands.act(self.rig, "clear_hazard")
+    # --- torture ----------------------------------------------------------------------------------------------------
+
+    def _stop_torture(self) -> None:
+        if self._torture is None:
+            raise ValueError("no torture is running")
+        self._torture.stop()
+        self._tell("quiet", f"you: {hands.WORDS['stop_torture']}; it ends after this deposit, and is audited")
 
     async def _run_torture(self) -> None:
         result: dict[str, Any] = {"deposits": TORTURE_DEPOSITS, "cuts": TORTURE_CUTS, "accepted": 0, "cut": 0}
+        result["left_s"] = TORTURE_S
         self._witness = witness = Witness()
+        started = time.monotonic()
 
         def progress(accepted: int, cut: int) -> None:
+            if accepted >= ENOUGH_TO_ESTIMATE:
+                a_deposit_s = (time.monotonic() - started) / accepted
+                result["left_s"] = round(a_deposit_s * (TORTURE_DEPOSITS - accepted))
             result.update(accepted=accepted, cut=cut)
             self.hub.say("torture", result)
 
@@ -147,28 +195,35 @@ class Show:
             cuts=TORTURE_CUTS,
             on_progress=progress,
         )
-        self._tell("plain", f"torture: {TORTURE_DEPOSITS} deposits, {TORTURE_CUTS} power cuts")
+        self._tell("plain", f"torture: {TORTURE_DEPOSITS} deposits, {TORTURE_CUTS} power cuts; about 5 minutes")
         self.hub.say("mode", "torture")
         self.hub.say("torture", result)
         try:
-            await hands.tidy(self.rig)
+            await hands.mend(self.rig, self._tell)
+            await hands.plug_in(self.rig, self._tell)
+            self._tell("quiet", "a quick world and a daemon for it start")
             await self.rig.set_pace(FAST)
             outcome = await self._torture.run()
             self._torture_ended(result, outcome)
-        except (NotShown, Stuck, ConnectionError) as error:
+        except (NotShown, Stuck, ConnectionError, ValueError) as error:
             self.hub.say("torture", result | {"stuck": str(error)})
             self._tell("bad", f"torture: {error}")
+        self._tell("quiet", "the slow world and a daemon for it start again")
         await self.rig.set_pace(STROLL)
         self._torture = self._witness = None
-        self._clicked_at = time.monotonic()
-        self.hub.say("mode", "person")
+        self._play()
 
     def _torture_ended(self, result: dict[str, Any], outcome: Outcome) -> None:
         lost, doubled = len(outcome.verdict.lost), len(outcome.verdict.duplicates)
         early = len(outcome.verdict.shown_not_kept)
-        self.hub.say("torture", result | {"lost": lost, "doubled": doubled, "early": early, "ok": outcome.ok})
-        told = f"torture: {outcome.accepted} accepted, {outcome.power_cuts} power cuts; lost {lost}, doubled {doubled}"
-        self._tell("good" if outcome.ok else "bad", told)
+        done = {"accepted": outcome.accepted, "cut": outcome.power_cuts, "seconds": round(outcome.seconds)}
+        found = {"lost": lost, "doubled": doubled, "early": early, "ok": outcome.ok, "missing": outcome.missing}
+        self.hub.say("torture", result | done | found)
+        self._tell(
+            "good" if outcome.ok else "bad",
+            f"torture: lost {lost}, doubled {doubled}, shown early {early} "
+            f"of {outcome.accepted} deposits and {outcome.power_cuts} power cuts, {outcome.seconds:.0f} s",
+        )
         for problem in (*outcome.verdict.problems, *outcome.missing):
             self._tell("bad", problem)
 
@@ -179,6 +234,7 @@ class Show:
         if self._witness is not None:
             self._witness.event(event)
         if event["event"] == "power_cut":
+            self.hub.say("power", False)
             if self._torture is not None:
                 self._torture.power_failed()
             else:
@@ -186,10 +242,14 @@ class Show:
 
     def _on_snapshot(self, snapshot: Snapshot) -> None:
         self.hub.say("world", snapshot)
+        self.hub.say("power", snapshot["power"])
         if self._witness is not None:
             self._witness.snapshot(snapshot)
 
     def _on_view(self, shown: Shown) -> None:
+        if self._daemon_lives != self.rig.screen.connections:
+            self._daemon_lives = self.rig.screen.connections
+            self._story.restarted(shown.at_ns)
         self._story.view(shown)
         self.hub.say("view", shown.view)
         if self._witness is not None:
@@ -200,41 +260,13 @@ class Show:
             self.died.set_exception(ChildDied(message))
 
     async def _cut_power(self) -> None:
-        self._powering = True
-        try:
-            await self.rig.lose_power()
-            self.hub.say("step", "power_cut")
-            self._tell("bad", "POWER CUT after the commit, before the tip: the daemon is dead")
-            await self.rig.return_power(DARK_S)
-            self._tell("plain", "the power is back: a new daemon reads the ledger; the credit is in it")
-        finally:
-            self._powering = False
-
-    async def _poll_daemon(self) -> None:
-        """Counts and connection; while the daemon is dead its last words stay, marked as such."""
-        last: dict[str, Any] = {}
-        accepted = 0
-        while True:
-            status = await self.rig.ask_daemon({"do": "status"})
-            # Accepted never shrinks: smaller figures are those of a daemon that has not opened its ledger yet.
-            opened = status is not None and "deposits" in status and status["deposits"]["accepted"] >= accepted
-            if status is not None and opened:
-                accepted = status["deposits"]["accepted"]
-                last = {name: status[name] for name in ("deposits", "server", "hazards", "faults", "closed_because")}
-                server = status["server"]
-                self._story.counts(status["deposits"], online=server["online"], trouble=server["trouble"])
-            if last:
-                alive = opened and self.rig.daemon_alive
-                self.hub.say("counts", last | {"alive": alive, "network": self.rig.network.up})
-            self._story.passed(time.monotonic_ns())
-            await asyncio.sleep(STATUS_S)
-
-    async def _poll_server(self) -> None:
-        while True:
-            overview = await self.rig.server_ledger(LEDGER_ROWS)
-            if overview is not None:
-                self.hub.say("ledger", ledger_of(overview))
-            await asyncio.sleep(LEDGER_S)
+        await self.rig.lose_power()
+        self.hub.say("step", "power_cut")
+        when = "between commit and tip" if self._story.between_commit_and_tip else "as the gate's motor starts"
+        self._tell("bad", f"POWER CUT {when}: the daemon is dead, the item lies on the shelf")
+        await asyncio.sleep(DARK_S)
+        self._tell("plain", "the power is back: the daemon starts again and reads its ledger")
+        await self.rig.return_power()
 
     def _tell(self, tone: str, line: str) -> None:
         if self._closing:

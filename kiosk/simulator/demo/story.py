@@ -18,6 +18,13 @@ QUIET_NS = 150_000_000
 """A passage through the beams is over when they have been quiet for this long."""
 
 
+START_NS = 10_000_000_000
+"""A daemon that is not open this long after its start does not merely start."""
+START_REASONS = ("starting", "temperature_sensor", "scale", "pins", "no_tariff")
+"""For these a bin is closed until each device has spoken once; for the first of them also while it is being ended."""
+SHUT_SCREENS = ("closed", "hazard", "recovering", "starting")
+
+
 def name_of(kind: str) -> str:
     return NAMES.get(kind, kind)
 
@@ -37,6 +44,26 @@ class Story:
         self._online: bool | None = None
         self._edges: list[tuple[str, bool, int]] = []
         self._kind = "aa"
+        self._hand = False
+        self._commit_told = False
+        self._start_ns = 0
+        self._settling = False
+        self._recovery_told = False
+
+    @property
+    def starting(self) -> bool:
+        """A new daemon has not heard from all its devices yet."""
+        return self._screen == "starting"
+
+    @property
+    def between_commit_and_tip(self) -> bool:
+        """By what the screen said last."""
+        return self._screen in ("committing", "credited")
+
+    def restarted(self, at_ns: int) -> None:
+        """A new daemon serves the screen: what it misses at first is no fault. ``at_ns``: CLOCK_MONOTONIC."""
+        self._settling, self._start_ns = True, at_ns
+        self._commit_told = self._refused = self._recovery_told = False
 
     def event(self, event: Event) -> None:
         match event:
@@ -47,17 +74,24 @@ class Story:
                 if event["event"] == "pulled":
                     self._tell("bad", f"the {name_of(kind)} is pulled back up")
             case {"event": "hand"}:
+                self._hand = True
                 self._tell("plain", "a hand reaches in and blocks beam A")
             case {"event": "gave_up"}:
                 self._tell("quiet", "a resident gave up waiting before the locked flap")
             case {"event": "tipped", "to": str(to)}:
-                self._step("tip")
-                self._tell("plain", f"the gate tips it into the {to}" if to == "store" else "the gate gives it back")
+                if to == "store":
+                    self._step("tip")
+                self._tell("plain", "the gate tips it into the store" if to == "store" else "the gate gives it back")
             case _:
                 pass
 
     def passed(self, now_ns: int) -> None:
-        """Called now and then: a passage that has become quiet is told whole."""
+        """Called now and then: a passage that has become quiet is told whole. ``now_ns``: CLOCK_MONOTONIC."""
+        if self._settling and now_ns - self._start_ns > START_NS:
+            if self.starting:
+                self._screen = "closed"
+                self._tell("bad", f"closed: {(self._reason or '').replace('_', ' ')}")
+            self._settling = False
         edges = self._edges
         if not edges or now_ns - edges[-1][2] < QUIET_NS or any(self._blocked(line) for line in ("a", "b")):
             return
@@ -78,6 +112,9 @@ class Story:
             self._step("beams")
             metal = ", metal" if any(line == "metal" for line, _, _ in edges) else ""
             self._tell("plain", f"{name_of(self._kind)} falls: beam A{metal}, beam B within {span_ms:.0f} ms")
+        elif self._hand:
+            self._hand = False
+            self._tell("plain", "the hand is gone; nothing fell, nothing is credited")
 
     def view(self, shown: Shown) -> None:
         screen, view = shown.screen, shown.view
@@ -86,25 +123,36 @@ class Story:
         if not changed:
             return
         credit = view["credit"]
+        reasons = START_REASONS if self._settling else START_REASONS[:1]
+        if screen == "starting" or (screen == "closed" and view["reason"] in reasons):
+            if before not in ("starting", "recovering"):
+                self._tell("quiet", "starting")
+            self._screen = "starting"
+            return
+        self._settling = self._settling and screen == "recovering"
+        if before in SHUT_SCREENS and screen in ("idle", "accepting"):
+            self._tell("good", "open again")
         match screen:
+            case "idle" if before not in ("", "idle"):
+                self._step("idle")
             case "accepting" if before in ("idle", "farewell", "closing", ""):
                 self._step("card")
                 self._tell("plain", "a card: the flap unlocks")
             case "weighing" if before != "weighing":
+                self._commit_told = False
                 self._step("scale")
                 self._tell("plain", "flap closed, beams clear: the shelf weighs")
             case "committing":
-                self._step("commit")
-                self._tell("plain", "commit: one fdatasync")
+                self._committed()
             case "accepting" | "refused" | "farewell" if shown.refused and not self._refused:
                 self._step("refused")
                 self._tell("bad", f"refused: {(view['reason'] or '').replace('_', ' ')}")
             case "hazard" if before != "hazard":
                 self._tell("bad", "HAZARD: the bin is latched until a technician clears it")
             case "closed":
-                tone = "quiet" if view["reason"] in ("starting", "no_tariff") else "bad"
-                self._tell(tone, f"closed: {(view['reason'] or '').replace('_', ' ')}")
-            case "recovering" if before != "recovering":
+                self._tell("bad", f"closed: {(view['reason'] or '').replace('_', ' ')}")
+            case "recovering" if not self._recovery_told:
+                self._recovery_told = True
                 self._tell("plain", "the shelf is unknown: the gate cycles once to store, then tare")
             case _:
                 pass
@@ -112,6 +160,8 @@ class Story:
         self._refused = screen != "weighing" and (self._refused or shown.refused)
         if credit is not None and credit["item_id"] != self._item_id:
             self._item_id = credit["item_id"]
+            self._committed()
+            self._commit_told = False
             self._step(f"points {credit['points']}")
             self._tell("good", f"+{credit['points']} for one {credit['battery_class']}, durable before it is shown")
 
@@ -127,6 +177,13 @@ class Story:
             if self._online is not None and online != self._online:
                 self._tell("plain", "the points server answers" if online else "no points server: offline is normal")
             self._online = online
+
+    def _committed(self) -> None:
+        """Once for each commit: a quick one may pass without a view of its own."""
+        if not self._commit_told:
+            self._commit_told = True
+            self._step("commit")
+            self._tell("plain", "commit: one fdatasync")
 
     def _blocked(self, line: str) -> bool:
         return next((active for each, active, _ in reversed(self._edges) if each == line), False)

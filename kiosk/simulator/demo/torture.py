@@ -96,10 +96,15 @@ class Torture:
         self._cycles: list[Span] = []
         self._card_ns: list[int] = []
         self._cut_moments = Counter[str]()
+        self._stopped = False
 
     def power_failed(self) -> None:
         """Mains are gone: the daemon dies at once."""
         self._dying = asyncio.ensure_future(self._die())
+
+    def stop(self) -> None:
+        """End after the deposit in hand; the audit is of what was done until then."""
+        self._stopped = True
 
     async def run(self) -> Outcome:
         """Raises :class:`NotShown`, :class:`Stuck`, :class:`ChildDied`."""
@@ -110,7 +115,7 @@ class Torture:
         base = await self._counts()
         accepted, cuts_done = 0, 0
         for _ in range(ATTEMPTS_PER_DEPOSIT * self._deposits + 10):
-            if accepted >= self._deposits:
+            if accepted >= self._deposits or self._stopped:
                 break
             if cuts_done < self._cuts and self._due[cuts_done] <= accepted:
                 await self._attempt_with_cut(self._moments[cuts_done])
@@ -121,7 +126,7 @@ class Torture:
             self._on_progress(accepted, cuts_done)
         await self._end_session()
         missing = await self._drain()
-        if accepted < self._deposits:
+        if accepted < self._deposits and not self._stopped:
             missing.append(f"{accepted} of {self._deposits} deposits were accepted")
         kept = [record for record in await self._kept_records() if record not in before]
         facts = await self._facts(kept, paid_before)

@@ -32,6 +32,7 @@ class WorldLink:
         self._turn = asyncio.Lock()
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._watching: asyncio.Task[None] | None = None
+        self.latest: Snapshot = {}
 
     async def connect(self) -> None:
         reader, writer = await self._open()
@@ -39,7 +40,7 @@ class WorldLink:
         watch_reader, watch_writer = await self._open()
         watch_writer.write(b'{"do":"watch"}\n')
         answer = msgspec.json.decode(await watch_reader.readline(), type=dict[str, Any])
-        self._on_snapshot(answer["snapshot"])
+        self._see(answer["snapshot"])
         self._watching = asyncio.create_task(self._watch(watch_reader, watch_writer))
 
     async def close(self) -> None:
@@ -73,12 +74,16 @@ class WorldLink:
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_unix_connection(str(self._path), limit=LINE_BYTES_MAX)
 
+    def _see(self, snapshot: Snapshot) -> None:
+        self.latest = snapshot
+        self._on_snapshot(snapshot)
+
     async def _watch(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while line := await reader.readline():
                 told = msgspec.json.decode(line, type=dict[str, Any])
                 if "snapshot" in told:
-                    self._on_snapshot(told["snapshot"])
+                    self._see(told["snapshot"])
                 else:
                     self._on_event(told)
         except ConnectionError:

@@ -42,11 +42,15 @@ let world = null;
 let play = null;
 let heldUntil = 0;
 let quick = false;
-const drawn = { shelf: "" };
-const kinds = { pile: [], returned: [] };
-let lastOnShelf = [];
+let tare_mg = null;
+const drawn = { shelf: "", pile: [], returned: [] };
 
 export function setQuick(value) { quick = value; }
+
+export function setTare(value) {
+  tare_mg = value;
+  draw();
+}
 
 export function showWorld(snapshot) {
   if (snapshot.falling && !world?.falling && !play && !quick) heldUntil = performance.now() + HOLD_MS;
@@ -123,8 +127,11 @@ function draw() {
   byId("shelf").setAttribute("transform", `translate(${SHELF.x} ${SHELF.y}) rotate(${world.gate.position * SHELF.tilt})`);
   byId("shelf").classList.toggle("jammed", world.gate.jammed);
   drawShelf(held ? [] : world.shelf.items);
-  const grams = world.shelf.shown_mg === null ? "over" : `${(world.shelf.shown_mg / 1000 + 0).toFixed(1)} g`;
-  byId("mass").textContent = held ? "0.0 g" : grams.replace("-0.0", "0.0");
+  // Net, as the daemon reckons: after a power cut the scale has zeroed itself with the item on it.
+  const { shown_mg } = world.shelf;
+  const net_mg = shown_mg - tare_mg, swings = !world.shelf.stable && net_mg < 0;
+  const grams = shown_mg === null ? "over" : tare_mg === null ? "taring" : swings ? "…" : `${(net_mg / 1000).toFixed(1)} g`;
+  byId("mass").textContent = !world.power ? "" : held && tare_mg !== null ? "0.0 g" : grams.replace(/^-0\.0 /, "0.0 ");
   byId("mass").classList.toggle("moving", !held && !world.shelf.stable);
 
   const celsius = world.temperature_mc / 1000;
@@ -162,29 +169,18 @@ function drawPile() {
   const told = count === 1 ? "1 item" : `${count} items`;
   byId("store_label").textContent = `store: ${told}, ${(fill * 100).toFixed(1)} % full`;
   byId("return_label").textContent = `given back: ${world.returned.count}`;
-  if (world.shelf.items.length) lastOnShelf = world.shelf.items.map(({ kind }) => kind);
-  remember("pile", count);
-  remember("returned", world.returned.count);
-  scatter("pile", count, { x: 76, y: 384, columns: 9, pitch: 18 });
-  scatter("returned", world.returned.count, { x: 274, y: 382, columns: 3, pitch: 20 });
+  scatter("pile", world.store.kinds.slice(0, PILE_MAX), { x: 76, y: 384, columns: 9, pitch: 18 });
+  scatter("returned", world.returned.kinds.slice(0, 12), { x: 274, y: 382, columns: 3, pitch: 20 });
 }
 
-// Snapshots count what lies there; what it is was seen on the shelf.
-function remember(id, count) {
-  kinds[id].length = Math.min(kinds[id].length, count);
-  while (kinds[id].length < count) kinds[id].push(lastOnShelf.shift() ?? "aa");
-}
-
-function scatter(id, count, { x, y, columns, pitch }) {
-  const shown = Math.min(count, id === "pile" ? PILE_MAX : 12);
+function scatter(id, kinds, { x, y, columns, pitch }) {
   const pile = byId(id);
-  if (drawn[id] === shown) return;
-  if (!(drawn[id] <= shown)) pile.replaceChildren();
-  for (let i = pile.childElementCount; i < shown; i++) {
+  if (!drawn[id].every((kind, i) => kind === kinds[i])) pile.replaceChildren();
+  for (let i = pile.childElementCount; i < kinds.length; i++) {
     // A fixed scatter: the same pile every time, never a flicker.
     const jolt = Math.sin(i * 12.9898) * 43758.5453, r = jolt - Math.floor(jolt);
     const place = `translate(${x + (i % columns) * pitch + r * 4} ${y - Math.floor(i / columns) * 11 - r * 3})`;
-    item(kinds[id][i], pile).setAttribute("transform", `${place} rotate(${r * 150 + 15}) scale(.5)`);
+    item(kinds[i], pile).setAttribute("transform", `${place} rotate(${r * 150 + 15}) scale(.5)`);
   }
-  drawn[id] = shown;
+  drawn[id] = kinds;
 }

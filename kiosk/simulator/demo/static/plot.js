@@ -32,7 +32,8 @@ export function plot(record, place) {
   const { evidence } = record;
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", `0 0 ${WIDE} 400`);
-  edges(svg, evidence.passages);
+  if (evidence.passages.length) edges(svg, evidence.passages);
+  else add(svg, "text", { x: LEFT, y: 90 }, "nothing passed the beams");
   masses(svg, evidence);
   place.replaceChildren(svg);
 }
