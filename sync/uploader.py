@@ -8,6 +8,7 @@ What an answer may do (design, "The sync endpoint"):
 - An acknowledgement counts only if it is signed by the server over the nonce of the request in flight, names a place
   that this request sent or an earlier one, and carries our own hash of that place. Otherwise: alarm, cursor unmoved.
 - A valid one moves the cursor down as well as up: a server restored from a backup gets again what it lost.
+- A tariff that makes no sense is an alarm and is not used; the acknowledgement that came with it counts.
 - Only a signed verdict holds a record; transport errors, 4xx and 5xx never do. Retries never end.
 """
 
@@ -258,8 +259,13 @@ class Uploader:
         ]
         if len(verdicts) < len(answer.verdicts):
             outcomes += self._alarm("verdict_beyond", "the server judges a record that this request did not cover")
-        if answer.tariff and answer.tariff.version != flight.status.tariff_version:
-            outcomes.append(TariffIssued(tariff=answer.tariff))
+        try:
+            tariff = wire.tariff_of(answer)
+        except wire.WireError as error:
+            tariff = None
+            outcomes += self._alarm("bad_tariff", f"the server gives a tariff that cannot be used: {error}")
+        if tariff and tariff.version != flight.status.tariff_version:
+            outcomes.append(TariffIssued(tariff=tariff))
         if answer.fork and batch.head.generation == flight.limit[0]:
             outcomes.append(Forked(generation=batch.head.generation))
             self._poked = True

@@ -14,14 +14,16 @@ import binascii
 import hashlib
 import zlib
 from collections.abc import Mapping
-from typing import Annotated, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from msgspec import Meta, Struct
 
+from sync.exchange import HELD_MAX
 from sync.records import Head, Record, Stamp, Tariff, Trust
+from sync.tariff_bounds import fault_of
 
 SERVER_NONCE_HEADER = "Kiosk-Server-Nonce"
 SIGNATURE_HEADER = "Kiosk-Signature"
@@ -37,6 +39,8 @@ RECORDS_MAX = 2_000
 
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+UnixMs = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]
+"""Up to the end of the year 9999, the last that calendars here know."""
 Seq = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 HexHash = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Token = Annotated[str, Meta(pattern=r"^[!-~]{1,128}\Z")]
@@ -109,7 +113,7 @@ class SyncRequest(Struct, frozen=True, kw_only=True):
     head: WireHead
     generations: list[Token]
     records: Annotated[list[WireRecord], Meta(max_length=RECORDS_MAX)]
-    held: list[WireHead]
+    held: Annotated[list[WireHead], Meta(max_length=HELD_MAX)]
     disbelieved: WireHead | None
 
 
@@ -135,7 +139,11 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
 
 class SyncAnswer(Struct, frozen=True, kw_only=True):
-    """Answer to one request, whose nonce it repeats. ``next_nonce`` is what the next request is signed over."""
+    """Answer to one request, whose nonce it repeats. ``next_nonce`` is what the next request is signed over.
+
+    ``tariff``: a :class:`~sync.records.Tariff` or null, read apart by :func:`tariff_of`: one that makes no sense must
+    not cost the acknowledgement beside it.
+    """
 
     nonce: Token
     next_nonce: Token
@@ -143,8 +151,8 @@ class SyncAnswer(Struct, frozen=True, kw_only=True):
     verdicts: list[Verdict]
     fork: bool
     """The server holds other records under identities of this generation: a new generation must begin."""
-    tariff: Tariff | None
-    server_time_ms: Int64
+    tariff: Any
+    server_time_ms: UnixMs
     next_call_ms: Count
 
 
@@ -199,6 +207,17 @@ def decode(data: bytes, shape: type[M]) -> M:
         return msgspec.json.decode(data, type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"not a {shape.__name__}: {error}") from error
+
+
+def tariff_of(answer: SyncAnswer) -> Tariff | None:
+    """The tariff that an answer gives. Raises :class:`WireError` for one that cannot be used."""
+    try:
+        tariff = msgspec.convert(answer.tariff, Tariff | None)
+    except msgspec.ValidationError as error:
+        raise WireError(f"not a Tariff: {error}") from error
+    if tariff and (fault := fault_of(tariff)):
+        raise WireError(fault)
+    return tariff
 
 
 def pack(data: bytes) -> bytes:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime
 from typing import Any
 
 import click
 
-from kiosk.cli.asking import NOT_RUNNING, Failure, ask_ledger, config_option, json_option, print_json
+from kiosk.cli.asking import NOT_RUNNING, Failure, ask_ledger, config_option, json_option, print_json, readable
 from kiosk.config import Config
 from kiosk.ledger_questions import LIST_MAX
 from sync.ledger.errors import LedgerError, LedgerInUse
@@ -40,7 +41,7 @@ def list_(kind: str | None, limit: int, config: Config, as_json: bool) -> None:
 
 
 @ledger.command()
-@click.argument("ref")
+@click.argument("ref", callback=readable)
 @config_option
 @json_option
 def show(ref: str, config: Config, as_json: bool) -> None:
@@ -74,15 +75,20 @@ def verify(config: Config, as_json: bool) -> None:
     Example: kiosk ledger verify
     Exit codes: 0 whole, 1 problems found, 2 wrong configuration, 3 in use and its daemon does not answer.
     """
-    reply = ask_ledger(config, {"ask": "verify"})
+    problems: list[dict[str, Any]] = []
+    after: int | None = 0
+    while after is not None:
+        reply = ask_ledger(config, {"ask": "verify", "after": after})
+        problems += reply["problems"]
+        after = reply["after"]
     if as_json:
-        print_json(reply)
+        print_json({"records": reply["records"], "problems": problems})
     else:
-        for problem in reply["problems"]:
+        for problem in problems:
             where = "the file" if problem["seq"] is None else f"{problem['generation']}:{problem['seq']}"
             click.echo(f"{where}: {problem['fact']}")
-        click.echo(f"{reply['records']} records, {len(reply['problems'])} problems")
-    if reply["problems"]:
+        click.echo(f"{reply['records']} records, {len(problems)} problems")
+    if problems:
         raise Failure("the ledger is not whole: stop the daemon, then: kiosk ledger renew")
 
 
@@ -108,21 +114,36 @@ def renew(config: Config) -> None:
 
 def line(record: dict[str, Any]) -> str:
     """One record on one line: identity, time, kind, and what matters most of its body."""
-    body = record["body"]
-    when = f"boot+{record['mono_ms'] / 1000:.0f}s"
+    told = [f"{record['generation']}:{record['seq']}", time_of(record), record["kind"]]
+    try:
+        told += ["unreadable"] if "unreadable" in record["body"] else what_matters(record["kind"], record["body"])
+    except KeyError:
+        told.append("unreadable")
+    return "  ".join(str(part) for part in told if part)
+
+
+def time_of(record: dict[str, Any]) -> str:
+    """When it was written, by the wall clock if that was known, else since the controller started."""
     if record["wall_ms"] is not None:
-        when = datetime.fromtimestamp(record["wall_ms"] / 1000).astimezone().isoformat(timespec="seconds")
-    told = [f"{record['generation']}:{record['seq']}", when, record["kind"]]
-    match record["kind"]:
+        # A date that no calendar has is a damaged one; the record is still worth its line.
+        with contextlib.suppress(ValueError, OverflowError, OSError):
+            return datetime.fromtimestamp(record["wall_ms"] / 1000).astimezone().isoformat(timespec="seconds")
+    return f"boot+{record['mono_ms'] / 1000:.0f}s"
+
+
+def what_matters(kind: str, body: dict[str, Any]) -> list[Any]:
+    """Raises KeyError for a body that is not of its kind."""
+    match kind:
         case "deposit":
             pay = "unpaid" if body["unpaid"] else f"+{body['points']}"
-            told += [body["item_id"], f"{body['count']} x {body['battery_class']}", pay]
+            return [body["item_id"], f"{body['count']} x {body['battery_class']}", pay]
         case "refusal" | "tip_failed":
-            told += [body["item_id"], body["reason"]]
+            return [body["item_id"], body["reason"]]
         case "tip_confirmed":
-            told += [body["item_id"]]
+            return [body["item_id"]]
         case "fault_raised" | "fault_cleared":
-            told += [body["device"], body.get("detail", "")]
+            return [body["device"], body.get("detail", "")]
         case "hazard_raised" | "hazard_cleared":
-            told += [body["hazard"], body.get("detail") or body["reason"]]
-    return "  ".join(part for part in told if part)
+            return [body["hazard"], body.get("detail") or body["reason"]]
+        case _:
+            return []

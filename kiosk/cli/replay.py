@@ -7,14 +7,14 @@ from typing import Any
 import click
 import msgspec
 
-from kiosk.cli.asking import Failure, ask_ledger, config_option, json_option, print_json
+from kiosk.cli.asking import Failure, ask_ledger, config_option, json_option, print_json, readable
 from kiosk.config import Config
 from kiosk.core import judge
 from sync.records import Evidence
 
 
 @click.command()
-@click.argument("item_id")
+@click.argument("item_id", callback=readable)
 @config_option
 @json_option
 def replay(item_id: str, config: Config, as_json: bool) -> None:
@@ -27,7 +27,10 @@ def replay(item_id: str, config: Config, as_json: bool) -> None:
     shown = ask_ledger(config, {"ask": "show", "ref": item_id})
     if not shown.get("evidence"):
         raise Failure(f"{item_id} has no evidence: it was pruned after acknowledgement, or its kind keeps none")
-    evidence = msgspec.convert(shown["evidence"], Evidence)
+    try:
+        evidence = msgspec.convert(shown["evidence"], Evidence)
+    except msgspec.ValidationError as error:
+        raise Failure(f"{item_id}: its evidence is damaged ({error}); look with: kiosk ledger verify") from error
     rules = judge.ALL_RULES.get(evidence.rules)
     if rules is None:
         raise Failure(f"judged by rules {evidence.rules}, which this version does not have: use a newer one")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from sync.ledger.errors import LedgerDamaged
-from sync.ledger.schema import selecting, to_record
+from sync.ledger.schema import selecting, to_bytes, to_record
 from sync.ledger.values import Entry
 from sync.records import ZERO_HASH, GenerationStarted, Head, Record, Stamp, chain_hash, encode_body, kind_of
 
@@ -52,7 +52,7 @@ def read_end(connection: sqlite3.Connection, path: Path) -> ChainEnd:
         return ChainEnd()
     position, *columns = rows[0]
     last = to_record(tuple(columns))
-    previous = bytes(rows[1][-1]) if last.seq > 1 and len(rows) > 1 else ZERO_HASH
+    previous = to_bytes(rows[1][-1]) if last.seq > 1 and len(rows) > 1 else ZERO_HASH
     expected = chain_hash(
         previous, generation=last.generation, seq=last.seq, kind=last.kind, stamp=last.stamp, body=last.body
     )

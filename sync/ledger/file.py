@@ -36,13 +36,24 @@ _UNAVAILABLE = {
 }
 _DAMAGED = {sqlite3.SQLITE_CORRUPT: "its pages are damaged", sqlite3.SQLITE_NOTADB: "it is not a database"}
 
+_NO_TEXT = "Could not decode to UTF-8"
+"""How Python's sqlite3 says, without a code, that a text column holds no text."""
 
-def explained(error: sqlite3.Error | OSError, path: Path) -> LedgerError:
-    """The ledger's own error for one of SQLite or the system: the fact, then the remedy."""
+ILL_FORMED = (ValueError, TypeError, OverflowError, LookupError, AttributeError, RecursionError)
+"""What values meet that SQLite takes for whole while a flipped bit has made them other than what was written."""
+
+
+def explained(error: Exception, path: Path) -> LedgerError:
+    """The ledger's own error for one of SQLite, the system, or of :data:`ILL_FORMED`: the fact, then the remedy."""
     if isinstance(error, PermissionError):
         return LedgerUnavailable(f"ledger {path}: {_UNAVAILABLE[sqlite3.SQLITE_PERM]} ({error})")
     if isinstance(error, OSError):
         return LedgerUnavailable(f"ledger {path}: {error.strerror}; free or repair the medium that it lies on")
+    if not isinstance(error, sqlite3.Error) or str(error).startswith(_NO_TEXT):
+        return LedgerDamaged(
+            f"ledger {path}: something in it does not read as what was written ({error!r}); look with "
+            "'kiosk ledger verify', then set it aside whole with 'kiosk ledger renew'"
+        )
     # Only the low byte names the class; the rest says which call met it.
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_IOERR) & 0xFF
     if code == sqlite3.SQLITE_IOERR and _is_read_only(path):
@@ -101,7 +112,10 @@ def lay_out_log(path: Path) -> None:
     for the end of the log. Called with the log empty and checkpointed. Raises :class:`OSError` (disk full).
     """
     with open(path.with_name(path.name + "-wal"), "r+b", buffering=0) as log:
-        log.write(bytes(WAL_PAGES * PAGE_BYTES))
+        zeroes = memoryview(bytes(WAL_PAGES * PAGE_BYTES))
+        # A write that meets a full disk is short; only the next one says why.
+        while zeroes:
+            zeroes = zeroes[log.write(zeroes) :]
         os.fsync(log.fileno())
 
 
@@ -143,7 +157,7 @@ def read_marker(path: Path) -> Marker | None:
     """The marker of the ledger at ``path``; null when there is none or it cannot be read."""
     try:
         return msgspec.json.decode(_marker_path(path).read_bytes(), type=Marker)
-    except (FileNotFoundError, msgspec.DecodeError):
+    except (FileNotFoundError, *ILL_FORMED):
         return None
 
 

@@ -103,27 +103,32 @@ class LedgerKeeper:
             self._later_since_ms = now_ms
         return []
 
-    def ask(self, request: Callable[[Ledger], T], now_ms: int) -> tuple[T | LedgerError, list[LedgerEvent]]:
+    def ask(self, request: Callable[[Ledger], T], now_ms: int) -> tuple[T | Exception, list[LedgerEvent]]:
         """Anything else that a ledger answers, in its order among the appends.
 
-        The answer is the error itself when the ledger is closed or fails over it.
+        The answer is the error itself when the ledger is closed or fails over it, or when the question makes no sense;
+        the latter does the ledger no harm, unless it was met in the middle of a transaction: then it is opened anew.
+        A failed assertion is raised.
         """
         if self._ledger is None:
             return LedgerUnavailable(self._trouble or "the ledger is not open yet; ask again"), []
-        answer: list[T] = []
-        failure: list[LedgerError] = []
-
-        def asked(ledger: Ledger) -> None:
-            try:
-                answer.append(request(ledger))
-            except LedgerError as error:
-                failure.append(error)
-                raise
-
-        events = self._guarded(now_ms, asked)
+        answer: T | Exception
+        events: list[LedgerEvent] = []
+        try:
+            answer = request(self._ledger)
+        except AssertionError:
+            raise
+        except LedgerError as error:
+            answer, events = error, self._failed(error, now_ms)
+        except Exception as error:
+            answer = error
+            if self._ledger.in_transaction:
+                drop_frames(error)
+                reason = f"the ledger gave up a write half-way ({error!r}) and is opened anew; report this with its log"
+                events = self._failed(LedgerUnavailable(reason), now_ms)
         if self._untidy_since_ms is None:
             self._untidy_since_ms = now_ms
-        return (failure or answer)[0], events
+        return answer, events
 
     def check_storage(self, now_ms: int) -> list[LedgerEvent]:
         """Say early that the medium is nearly full or read-only; the ledger stays open for what has already fallen."""

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from sync.exchange import Apply
 from sync.ledger.chain import Reason, following, insert, insert_generation, next_record
 from sync.ledger.errors import LedgerError
-from sync.ledger.file import Connect, Marker, check_room, explained, write_marker
+from sync.ledger.file import ILL_FORMED, Connect, Marker, check_room, explained, write_marker
 from sync.ledger.lock import LedgerLock
 from sync.ledger.opening import OpenLedger, open_ledger
 from sync.ledger.reading import LedgerReading
@@ -99,7 +99,7 @@ class Ledger(LedgerReading):
                 opened = open_ledger(path, bin_id=bin_id, host_id=host_id, stamp=stamp, connect=connect, new_id=new_id)
             except LedgerError:
                 raise
-            except (sqlite3.Error, OSError) as error:
+            except (sqlite3.Error, OSError, *ILL_FORMED) as error:
                 raise explained(error, path) from error
             undo.callback(opened.database.conn.close)
             self = cls(path, opened, own_lock=own_lock, new_id=new_id, free_bytes_min=free_bytes_min)
@@ -238,6 +238,11 @@ class Ledger(LedgerReading):
     @property
     def position(self) -> int:
         return self._end.position
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a write was begun and neither committed nor undone; between calls only after a programming error."""
+        return self._connection.in_transaction
 
     def head(self) -> Head:
         return self._end.head

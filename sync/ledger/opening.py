@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from sync.ledger.chain import ChainEnd, Reason, insert_generation, read_end
-from sync.ledger.errors import LedgerError
+from sync.ledger.errors import LedgerError, LedgerUnavailable
 from sync.ledger.file import (
     Connect,
     Marker,
@@ -46,7 +46,10 @@ def open_ledger(
         _migrate(database)
         # After a failed flush the kernel may show pages that never reached the medium; only writing them out again,
         # from log to database, makes what is read here durable. It also empties the log for lay_out_log().
-        database.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        busy, _, _ = database.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            # The log still holds credits; laying it out would wipe them.
+            raise LedgerUnavailable(f"ledger {path}: another program reads it; close that program")
         lay_out_log(path)
         end = read_end(database.conn, path)
         reason = _reason_for_generation(path, database, end, marker, bin_id=bin_id, host_id=host_id)

@@ -12,10 +12,10 @@ import msgspec
 from sqlite_utils import Database
 
 from sync.exchange import HELD_MAX, Batch
-from sync.ledger.check import problems
-from sync.ledger.errors import LedgerDamaged, LedgerError
-from sync.ledger.file import explained, first_row
-from sync.ledger.schema import selecting, to_record
+from sync.ledger.check import Slice, check
+from sync.ledger.errors import LedgerError
+from sync.ledger.file import ILL_FORMED, explained, first_row
+from sync.ledger.schema import selecting, to_bytes, to_head, to_record
 from sync.ledger.values import HeldRecord, Problem, Snapshot
 from sync.records import (
     ZERO_HASH,
@@ -51,7 +51,10 @@ _change: msgspec.json.Decoder[HazardRaised | HazardCleared | FaultRaised | Fault
 
 
 class LedgerReading:
-    """Questions to a ledger. Every method raises :class:`LedgerUnavailable` or :class:`LedgerDamaged`."""
+    """Questions to a ledger. Every method raises :class:`LedgerUnavailable` or :class:`LedgerDamaged`.
+
+    An argument that SQLite cannot take is an :class:`OverflowError` or :class:`UnicodeEncodeError`, and no damage.
+    """
 
     def __init__(self, path: Path, database: Database) -> None:
         self.path = path
@@ -61,15 +64,11 @@ class LedgerReading:
     def _explaining(self) -> Iterator[None]:
         try:
             yield
-        except LedgerError:
+        except (LedgerError, OverflowError, UnicodeEncodeError):
+            # The latter two are about what was asked for: no number or text that SQLite gives could meet them.
             raise
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, *ILL_FORMED) as error:
             raise explained(error, self.path) from error
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise LedgerDamaged(
-                f"ledger {self.path}: a record does not read as its kind ({error}); look with 'kiosk ledger "
-                "verify', then set it aside whole with 'kiosk ledger renew'"
-            ) from error
 
     def _rows(self, sql: str, *parameters: object) -> sqlite3.Cursor:
         cursor: sqlite3.Cursor = self._db.conn.execute(sql, parameters)
@@ -78,18 +77,23 @@ class LedgerReading:
     def _one(self, sql: str, *parameters: object) -> tuple[Any, ...] | None:
         return first_row(self._db, sql, parameters)
 
+    def _row(self, sql: str, *parameters: object) -> tuple[Any, ...]:
+        """The row that every whole ledger has. Raises :class:`LookupError`."""
+        row = self._one(sql, *parameters)
+        if row is None:
+            raise LookupError(f"no row answers {sql}")
+        return row
+
     def head(self) -> Head:
         """The last record of the newest generation."""
         with self._explaining():
-            row = self._one("SELECT generation, seq, hash FROM records ORDER BY position DESC LIMIT 1")
-        assert row, "an opened ledger has at least the record of its generation"
-        return Head(generation=row[0], seq=row[1], hash=row[2].hex())
+            return to_head(self._row("SELECT generation, seq, hash FROM records ORDER BY position DESC LIMIT 1"))
 
     def cursor(self) -> Head | None:
         """The last acknowledged record, null when nothing has been acknowledged."""
         with self._explaining():
             row = self._one("SELECT generation, seq, hash FROM records JOIN state ON position = cursor")
-        return Head(generation=row[0], seq=row[1], hash=row[2].hex()) if row else None
+            return to_head(row) if row else None
 
     @property
     def position(self) -> int:
@@ -109,7 +113,7 @@ class LedgerReading:
             if seq == 0:
                 return ZERO_HASH if self._position_at(generation, 1) else None
             row = self._one("SELECT hash FROM records WHERE generation = ? AND seq = ?", generation, seq)
-        return bytes(row[0]) if row else None
+            return to_bytes(row[0]) if row else None
 
     def _position_at(self, generation: str, seq: int) -> int | None:
         """Where a record stands; for seq 0 the position before its generation."""
@@ -122,7 +126,7 @@ class LedgerReading:
         """The one record of that kind about that item."""
         with self._explaining():
             row = self._one(_ITEM, kind, item_id)
-        return to_record(row) if row else None
+            return to_record(row) if row else None
 
     def evidence(self, item_id: str) -> bytes | None:
         """The evidence of a deposit or refusal; null when there is none (any more)."""
@@ -132,7 +136,7 @@ class LedgerReading:
                 "WHERE kind IN ('deposit', 'refusal') AND item_id = ?",
                 item_id,
             )
-        return bytes(row[0]) if row else None
+            return to_bytes(row[0]) if row else None
 
     def records(
         self,
@@ -161,7 +165,10 @@ class LedgerReading:
         """What the server holds, oldest first, with its reasons."""
         with self._explaining():
             rows = self._rows(_HELD).fetchall()
-        return [HeldRecord(code=code, text=text, record=to_record(tuple(columns))) for code, text, *columns in rows]
+            return [
+                HeldRecord(code=str(code), text=str(text), record=to_record(tuple(columns)))
+                for code, text, *columns in rows
+            ]
 
     def counts(self) -> Counts:
         """Counted anew from the tables."""
@@ -191,9 +198,10 @@ class LedgerReading:
         )
 
     def _count(self, sql: str, *parameters: object) -> int:
-        row = self._one(sql, *parameters)
-        assert row
-        return int(row[0])
+        count = self._row(sql, *parameters)[0]
+        if not isinstance(count, int):
+            raise TypeError(f"{count!r} is no position or count")
+        return count
 
     def batch(self, records_max: int, bytes_max: int) -> Batch:
         """What to send next: pending records of one generation, no more than ``records_max``.
@@ -219,16 +227,20 @@ class LedgerReading:
                 "WHERE verdict = 'held' ORDER BY position LIMIT ?",
                 HELD_MAX,
             ).fetchall()
-        return Batch(
-            records=tuple(records),
-            head=self.head(),
-            generations=tuple(generation for (generation,) in generations),
-            held=tuple(Head(generation=generation, seq=seq, hash=hash_.hex()) for generation, seq, hash_ in held),
-        )
+            return Batch(
+                records=tuple(records),
+                head=self.head(),
+                generations=_texts(generations),
+                held=tuple(to_head(row) for row in held),
+            )
 
     def verify(self) -> list[Problem]:
         """Read everything against pages, chain, generations and evidence; empty when all is as it was written."""
-        return list(problems(self._db))
+        return list(self.check(after=0, records_max=2**62).problems)
+
+    def check(self, *, after: int, records_max: int) -> Slice:
+        """A stretch of :meth:`verify`, for a ledger that is to record meanwhile: start at 0, go on at the answer's."""
+        return check(self._db, after=after, records_max=records_max)
 
     def tariff(self) -> Tariff | None:
         """The newest tariff that the server issued."""
@@ -247,7 +259,7 @@ class LedgerReading:
             return Snapshot(
                 head=self.head(),
                 counts=self.counts(),
-                open_deposits=tuple(item_id for (item_id,) in open_deposits),
+                open_deposits=_texts(open_deposits),
                 hazards=self._raised("hazard_raised", "hazard_cleared"),
                 faults=self._raised("fault_raised", "fault_cleared"),
                 credits=credits,
@@ -279,3 +291,8 @@ class LedgerReading:
             else:
                 names.pop(name, None)
         return tuple(names)
+
+
+def _texts(rows: list[tuple[Any, ...]]) -> tuple[str, ...]:
+    """The only column of each row. Raises :class:`ValueError` where that is no text."""
+    return msgspec.convert([column for (column,) in rows], tuple[str, ...])

@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from sync.ledger.errors import LedgerUnavailable
-from sync.ledger.file import Marker, explained, read_marker, sync_folder, write_marker
+from sync.ledger.file import ILL_FORMED, Marker, explained, read_marker, sync_folder, write_marker
 from sync.ledger.lock import LedgerLock
 from sync.ledger.reading import LedgerReading
 
@@ -39,15 +39,13 @@ def read_copy(path: Path) -> Iterator[LedgerReading]:
             raise explained(error, path) from error
         finally:
             lock.release()
-        connection = sqlite3.connect(copy, isolation_level=None)
-        try:
-            database = Database(connection)
-            database.execute("SELECT count(*) FROM state").fetchone()
+        with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+            try:
+                database = Database(connection)
+                database.execute("SELECT count(*) FROM state").fetchone()
+            except (sqlite3.Error, *ILL_FORMED) as error:
+                raise explained(error, path) from error
             yield LedgerReading(path, database)
-        except sqlite3.Error as error:
-            raise explained(error, path) from error
-        finally:
-            connection.close()
 
 
 def set_aside(path: Path, *, lock: LedgerLock | None = None) -> Path:

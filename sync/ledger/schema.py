@@ -16,9 +16,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from sqlite_utils import Database, Migrations
 
-from sync.records import Record, Stamp
+from sync.records import Head, Record, Stamp
 
 migrations = Migrations("ledger")
 
@@ -78,6 +79,7 @@ def tariffs(db: Database) -> None:
 
 
 COLUMNS = "generation, seq, kind, boot_id, mono_ms, wall_ms, clock, body, hash"
+_TYPES = (str, int, str, str, int, int | None, str, bytes, bytes)
 
 
 def selecting(more: str, rest: str) -> str:
@@ -85,8 +87,23 @@ def selecting(more: str, rest: str) -> str:
     return f"SELECT {more}{COLUMNS} {rest}"
 
 
+def to_bytes(column: object) -> bytes:
+    """A BLOB. Raises :class:`TypeError`; ``bytes()`` would take a damaged one that is a number for a length."""
+    if not isinstance(column, bytes):
+        raise TypeError(f"a BLOB reads as {type(column).__name__}")
+    return column
+
+
+def to_head(row: tuple[Any, ...]) -> Head:
+    """Generation, seq and hash as a value. Raises :class:`TypeError` or :class:`ValueError` like :func:`to_record`."""
+    generation, seq, hash_ = row
+    return msgspec.convert({"generation": generation, "seq": seq, "hash": to_bytes(hash_).hex()}, Head)
+
+
 def to_record(row: tuple[Any, ...]) -> Record:
-    """A row of :data:`COLUMNS` as a value."""
+    """A row of :data:`COLUMNS` as a value. Raises :class:`TypeError` for one that its table would not have taken."""
+    if not all(map(isinstance, row, _TYPES)):
+        raise TypeError(f"a record's columns have the types {', '.join(type(column).__name__ for column in row)}")
     generation, seq, kind, boot_id, mono_ms, wall_ms, clock, body, hash_ = row
     stamp = Stamp(boot_id=boot_id, mono_ms=mono_ms, wall_ms=wall_ms, clock=clock)
     return Record(generation=generation, seq=seq, kind=kind, stamp=stamp, body=body, hash=hash_)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
 
-from sync.ledger.errors import LedgerError
 from sync.ledger.keeper import LedgerKeeper
 from sync.ledger.ledger import Ledger
 from sync.ledger.values import Crashed, Entry, LedgerEvent
@@ -45,7 +44,11 @@ class LedgerThread:
         self._requests.put(lambda now_ms: self._keeper.append_later(entry, now_ms))
 
     def ask(self, request: Callable[[Ledger], T]) -> Future[T]:
-        """Have the ledger answer something; the future raises :class:`LedgerError` while it cannot."""
+        """Have the ledger answer something; the future raises :class:`~sync.ledger.errors.LedgerError` while it cannot.
+
+        It raises whatever else ``request`` raised, a ValueError for a wrong question among them: that is the asker's
+        trouble and not the ledger's. Only a failed assertion ends the thread as well.
+        """
         future: Future[T] = Future()
 
         def asked(now_ms: int) -> list[LedgerEvent]:
@@ -54,7 +57,7 @@ class LedgerThread:
             except BaseException as error:
                 future.set_exception(error)
                 raise
-            if isinstance(answer, LedgerError):
+            if isinstance(answer, Exception):
                 future.set_exception(answer)
             else:
                 future.set_result(answer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import logging
 import time
 from collections.abc import Callable
 
@@ -15,12 +16,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sync.points_server.server import PointsServer, Reply
-from sync.wire import ENROL_PATH, PACKED_BYTES_MAX
+from sync.wire import ENROL_PATH, PACKED_BYTES_MAX, Refused, encode
 
 SHUTDOWN_S_MAX = 2
 """uvicorn waits for open connections when it stops; without a limit, for ever."""
 OVERVIEW_ROWS = 200
 OVERVIEW_ROWS_MAX = 100_000
+
+log = logging.getLogger(__name__)
 
 Handler = Callable[[str, dict[str, str], bytes, int], Reply]
 
@@ -83,7 +86,12 @@ async def _posted(request: Request, handle: Handler, clock: Callable[[], int]) -
     except ClientDisconnect:
         return Response(status_code=400)
     headers = {name.lower(): value for name, value in request.headers.items()}
-    reply = await run_in_threadpool(handle, request.url.path, headers, bytes(body), clock())
+    try:
+        reply = await run_in_threadpool(handle, request.url.path, headers, bytes(body), clock())
+    except Exception:
+        # The handler's transaction is undone; the caller tries again, and learns nothing about this program.
+        log.exception("%s failed", request.url.path)
+        reply = Reply(500, {"Content-Type": "application/json"}, encode(Refused(error="an error of this server")))
     close = {"Connection": "close"} if len(body) > PACKED_BYTES_MAX else {}
     return Response(reply.body, reply.status, {**reply.headers, **close})
 

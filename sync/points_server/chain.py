@@ -68,7 +68,10 @@ def previous_head(first: Record) -> WireHead | None:
         return None
     if not isinstance(body, GenerationStarted) or body.previous is None:
         return None
-    return WireHead(generation=body.previous.generation, seq=body.previous.seq, hash=body.previous.hash)
+    try:
+        return msgspec.convert(body.previous, WireHead, from_attributes=True)
+    except msgspec.ValidationError:
+        return None
 
 
 def common(db: Connection, bin_id: str, generation: str, limit: int, disbelieved: WireHead | None) -> Ack:

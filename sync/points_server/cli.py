@@ -80,7 +80,7 @@ def tariff(database: Path, file: Path) -> None:
 @main.command()
 @click.argument("bin_id")
 @click.argument("generation")
-@click.argument("seq", type=int)
+@click.argument("seq", type=click.IntRange(1, 2**63 - 1))
 @click.option("--branch", default="", help="Of a forked history: the hash that names the branch.")
 @click.pass_obj
 def release(database: Path, bin_id: str, generation: str, seq: int, branch: str) -> None:

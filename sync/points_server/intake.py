@@ -16,6 +16,8 @@ from sync.points_server.schema import MAIN
 from sync.records import Record, Stamp
 from sync.wire import Ack, SyncRequest, Verdict, WireHead
 
+REPEATED = Held(code="item_repeated", text="this item was paid under another identity")
+
 
 @dataclass(slots=True, kw_only=True)
 class Taken:
@@ -110,8 +112,13 @@ def judge_again(db: Connection, bin_id: str, version: int, now_ms: int) -> None:
 
 
 def decide(db: Connection, bin_id: str, record: Record, branch: str, outcome: Payable | Held, now_ms: int) -> None:
-    """Replace what was said about a record: pay and release it, or hold it for another reason."""
+    """Replace what was said about a record: pay and release it, or hold it for another reason.
+
+    What was paid meanwhile under another identity is held, whoever asks for it to be paid.
+    """
     place = {"bin_id": bin_id, "generation": record.generation, "seq": record.seq, "branch": branch}
+    if isinstance(outcome, Payable) and paid_before(db, bin_id, [outcome.item_id]):
+        outcome = REPEATED
     if isinstance(outcome, Payable):
         post(db, [(place, outcome)], now_ms)
         word = {"verdict": "released", "code": "released", "text": ""}
@@ -119,6 +126,15 @@ def decide(db: Connection, bin_id: str, record: Record, branch: str, outcome: Pa
         word = {"verdict": "held", "code": outcome.code, "text": outcome.text}
     db.execute(delete(schema.verdicts).where(*(schema.verdicts.c[name] == value for name, value in place.items())))
     db.execute(insert(schema.verdicts).values(**place, **word, changed_ms=now_ms))
+
+
+def paid_before(db: Connection, bin_id: str, item_ids: Sequence[str]) -> set[str]:
+    """Which of the items the journal has already, under whatever identity."""
+    if not item_ids:
+        return set()
+    columns = schema.journal.c
+    rows = db.execute(select(columns.item_id).where(columns.bin_id == bin_id, columns.item_id.in_(item_ids)))
+    return set(rows.scalars())
 
 
 def to_record(row: Any) -> Record:
@@ -150,7 +166,7 @@ def _store(db: Connection, bin_id: str, fresh: Sequence[tuple[Record, str]], now
     rows: list[dict[str, Any]] = []
     held: list[dict[str, Any]] = []
     judged = [(record, branch, judge(record, branch, issued)) for record, branch in fresh]
-    paid = _paid_before(db, bin_id, [outcome.item_id for _, _, outcome in judged if isinstance(outcome, Payable)])
+    paid = paid_before(db, bin_id, [outcome.item_id for _, _, outcome in judged if isinstance(outcome, Payable)])
     for record, branch, outcome in judged:
         place = {"bin_id": bin_id, "generation": record.generation, "seq": record.seq, "branch": branch}
         stamp = record.stamp
@@ -162,21 +178,13 @@ def _store(db: Connection, bin_id: str, fresh: Sequence[tuple[Record, str]], now
                 paid.add(outcome.item_id)
                 due.append((place, outcome))
                 continue
-            outcome = Held(code="item_repeated", text="this item was paid under another identity")
+            outcome = REPEATED
         if outcome:
             held.append({**place, "verdict": "held", "code": outcome.code, "text": outcome.text, "changed_ms": now_ms})
     db.execute(insert(schema.records), rows)
     if held:
         db.execute(insert(schema.verdicts), held)
     post(db, due, now_ms)
-
-
-def _paid_before(db: Connection, bin_id: str, item_ids: Sequence[str]) -> set[str]:
-    if not item_ids:
-        return set()
-    columns = schema.journal.c
-    rows = db.execute(select(columns.item_id).where(columns.bin_id == bin_id, columns.item_id.in_(item_ids)))
-    return set(rows.scalars())
 
 
 def _told(db: Connection, bin_id: str, reached: Sequence[Record], known: dict[int, list[Known]]) -> list[Verdict]:

@@ -12,6 +12,7 @@ from sync.points_server.journal import PROGRAMME
 from sync.points_server.judge import payable
 from sync.points_server.schema import MAIN
 from sync.records import Deposit, decode_body
+from sync.tariff_bounds import POINTS_MAX
 
 
 class JournalLine(NamedTuple):
@@ -51,10 +52,9 @@ def release(db: Connection, bin_id: str, generation: str, seq: int, branch: str,
         raise ValueError(f"{name} cannot be read: {error}") from error
     if not isinstance(body, Deposit):
         raise ValueError(f"{name} is no deposit")
-    paid = db.execute(
-        select(schema.journal.c.id).where(schema.journal.c.bin_id == bin_id, schema.journal.c.item_id == body.item_id)
-    ).first()
-    if paid:
+    if not 0 <= body.points <= POINTS_MAX:
+        raise ValueError(f"{name} shows {body.points} points: only 0 to {POINTS_MAX} can be paid; it stays held")
+    if intake.paid_before(db, bin_id, [body.item_id]):
         raise ValueError(f"{name}: its item {body.item_id} was paid under another identity")
     intake.decide(db, bin_id, record, branch, payable(body), now_ms)
 

@@ -10,8 +10,7 @@ from sqlalchemy import Connection, func, insert, select
 
 from sync.points_server import schema
 from sync.records import Tariff, TariffItem
-
-POINTS_MAX = 1_000_000
+from sync.tariff_bounds import fault_of
 
 DEFAULT_TARIFF = Tariff(
     version=1,
@@ -40,11 +39,8 @@ def read_tariff(path: Path) -> Tariff:
         tariff = msgspec.convert(content, Tariff, strict=True)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as error:
         raise ValueError(f"{path}: {error}") from error
-    if not 1 <= tariff.version < 2**63 or not tariff.items:
-        raise ValueError(f"{path}: a tariff has a version from 1 on and at least one item")
-    for battery_class, item in tariff.items.items():
-        if not 0 <= item.points <= POINTS_MAX or not item.item_code or not battery_class:
-            raise ValueError(f"{path}: items.{battery_class}: a code, and points from 0 to {POINTS_MAX}")
+    if fault := fault_of(tariff):
+        raise ValueError(f"{path}: {fault}")
     return tariff
 
 

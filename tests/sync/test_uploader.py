@@ -355,6 +355,55 @@ def test_a_tariff_is_passed_on_when_it_is_another_version() -> None:
     assert TariffIssued(tariff=same) not in desk.deliver(send, desk.answer(send, tariff=same))
 
 
+AA = TariffItem(item_code="x", points=1)
+BAD_TARIFFS = [
+    Tariff(version=2**63, items={"AA": AA}),
+    Tariff(version=0, items={"AA": AA}),
+    Tariff(version=2, items={}),
+    Tariff(version=2, items={f"A{n}": AA for n in range(257)}),
+    Tariff(version=2, items={"": AA}),
+    Tariff(version=2, items={"A" * 65: AA}),
+    Tariff(version=2, items={"AA": TariffItem(item_code="", points=1)}),
+    Tariff(version=2, items={"AA": TariffItem(item_code="x\x00", points=1)}),
+    Tariff(version=2, items={"AA": TariffItem(item_code="x", points=-1)}),
+    Tariff(version=2, items={"AA": TariffItem(item_code="x", points=10**30)}),
+    "dear",
+    {"version": 2},
+    {"version": "2", "items": {}},
+]
+
+
+@pytest.mark.parametrize("tariff", BAD_TARIFFS)
+def test_a_tariff_that_makes_no_sense_is_an_alarm_and_the_acknowledgement_counts(tariff: object) -> None:
+    desk = three()
+    send = desk.send()
+    outcomes = desk.deliver(send, desk.answer(send, tariff=tariff))
+    found = applied(outcomes)
+    assert found is not None
+    assert found.seq == 3
+    assert Online() in outcomes
+    assert not [outcome for outcome in outcomes if isinstance(outcome, TariffIssued)]
+    assert alarm_codes(outcomes) == ["bad_tariff"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"server_time_ms": 2**63},
+        {"server_time_ms": 253_402_300_800_000},
+        {"server_time_ms": -1},
+        {"next_call_ms": 2**63},
+        {"ack": wire.Ack(generation="g1", acked_seq=2**63, acked_hash="00" * 32)},
+        {"verdicts": [wire.Verdict(generation="g1", seq=2**63, verdict="held", code="c", text="t")]},
+    ],
+)
+def test_a_number_that_fits_no_database_and_no_calendar_is_a_bad_answer(change: dict[str, Any]) -> None:
+    desk = three()
+    send = desk.send()
+    outcomes = desk.deliver(send, desk.answer(send, **change))
+    assert (applied(outcomes), alarm_codes(outcomes)) == (None, ["bad_answer"])
+
+
 # --- foreign answers ------------------------------------------------------------------------------------------------
 
 

@@ -87,7 +87,7 @@ def test_a_record_that_does_not_read_as_its_kind_is_damage(tmp_path: Path) -> No
         "INSERT INTO records VALUES (2, ?, 2, 'boot', 'boot-1', 0, NULL, 'unsure', x'7b7d', ?, NULL)",
         (generation, hash_),
     )
-    with pytest.raises(LedgerDamaged, match="does not read as its kind"):
+    with pytest.raises(LedgerDamaged, match="does not read as what was written"):
         ledger.opened()
     ledger.close()
 
@@ -130,4 +130,29 @@ def test_the_first_hash_of_a_generation_follows_zeroes(tmp_path: Path) -> None:
         assert record.hash == chain_hash(
             ZERO_HASH, generation=record.generation, seq=1, kind=record.kind, stamp=record.stamp, body=record.body
         )
+    ledger.close()
+
+
+@pytest.mark.parametrize("records_max", [1, 2, 3, 7, 8, 100])
+def test_a_ledger_checked_in_slices_has_the_problems_that_it_has_as_a_whole(tmp_path: Path, records_max: int) -> None:
+    a_ledger(tmp_path)
+    tampered(
+        tmp_path,
+        "UPDATE records SET mono_ms = 99 WHERE position = 3",
+        "DELETE FROM records WHERE position = 5",
+        "UPDATE evidence SET data = x'00' WHERE position = 2",
+    )
+    ledger = open_ledger(tmp_path)
+    found: list[Problem] = []
+    after: int | None = 0
+    slices = 0
+    while after is not None:
+        checked = ledger.check(after=after, records_max=records_max)
+        assert checked.after is None or checked.after > after
+        found += checked.problems
+        after = checked.after
+        slices += 1
+    assert found == ledger.verify()
+    assert len(found) == 3
+    assert slices >= 7 // records_max
     ledger.close()

@@ -14,7 +14,7 @@ from sync.ledger.errors import LedgerDamaged, LedgerError, LedgerUnavailable
 from sync.ledger.keeper import IDLE_MS, LATER_MS, RETRY_MS, LedgerKeeper
 from sync.ledger.ledger import TIDY_COMMITS, Ledger
 from sync.ledger.values import Done, Failed, LedgerEvent, Opened, Returned
-from sync.records import Counts
+from sync.records import Counts, Tariff
 from tests.sync.ledger.making import GARBAGE, Flaky, acknowledging, confirmed, deposit, flaky, open_ledger, service
 
 
@@ -43,6 +43,23 @@ def test_the_first_step_opens_and_an_append_is_done_at_once(tmp_path: Path) -> N
     keeper.close(6)
     keeper.close(6)
     assert kinds(tmp_path) == ["deposit"]
+
+
+def test_a_write_given_up_half_way_leaves_no_transaction_open_and_the_ledger_is_opened_anew(tmp_path: Path) -> None:
+    keeper = LedgerKeeper(opener(tmp_path))
+    keeper.step(0)
+    keeper.append("t1", [deposit("i1")], 0)
+    mad = Tariff(version=2**63, items={})
+    answer, events = keeper.ask(lambda ledger: ledger.store_tariff(mad), 1)
+    assert isinstance(answer, OverflowError)
+    (failed,) = events
+    assert isinstance(failed, Failed)
+    assert "half-way" in failed.reason
+    assert keeper.append("t2", [deposit("i2")], 2) == []
+    assert [type(event) for event in keeper.step(1 + RETRY_MS)] == [Done, Returned]
+    assert keeper.ask(lambda ledger: ledger.store_tariff(Tariff(version=1, items={})), 2_000) == (True, [])
+    keeper.close(2_001)
+    assert kinds(tmp_path) == ["deposit", "deposit"]
 
 
 def test_what_nobody_waits_for_rides_on_the_next_commit(tmp_path: Path) -> None:

@@ -122,5 +122,22 @@ def test_a_question_with_a_programming_error_does_not_leave_the_asker_waiting(tm
     assert thread.close(DEADLINE_S)
 
 
+def test_a_wrong_question_is_the_askers_trouble_and_the_thread_goes_on(tmp_path: Path) -> None:
+    thread, events = started(tmp_path)
+    events.get(timeout=DEADLINE_S)
+
+    def wrong(ledger: Ledger) -> None:
+        raise ValueError("no record")
+
+    with pytest.raises(ValueError, match="no record"):
+        thread.ask(wrong).result(DEADLINE_S)
+    with pytest.raises(OverflowError):
+        thread.ask(lambda ledger: ledger.hash_at("g", 2**80)).result(DEADLINE_S)
+    thread.append("t1", [deposit("i1")])
+    assert isinstance(events.get(timeout=DEADLINE_S), Done)
+    assert thread.close(DEADLINE_S)
+    assert events.empty()
+
+
 def test_a_thread_that_never_started_ends_at_once(tmp_path: Path) -> None:
     assert LedgerThread(lambda: open_ledger(tmp_path), lambda _: None).close(DEADLINE_S)

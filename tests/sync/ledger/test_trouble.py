@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import sqlite3
 import subprocess
 import sys
@@ -14,10 +15,11 @@ from typing import Any
 import pytest
 
 from sync.ledger.errors import LedgerDamaged, LedgerError, LedgerUnavailable
-from sync.ledger.file import explained
+from sync.ledger.file import PAGE_BYTES, WAL_PAGES, explained, lay_out_log
 from sync.ledger.ledger import Ledger
 from sync.records import Tariff
 from tests.sync.ledger.making import GARBAGE, acknowledging, deposit, flaky, open_ledger, service, stamp
+from tests.sync.ledger.test_generations import FILES, put_back, snapshot
 
 
 @pytest.mark.parametrize("took_effect", [False, True])
@@ -349,3 +351,35 @@ def test_a_real_file_system_that_is_full_or_read_only(tmp_path: Path, scenario: 
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.endswith("whole\n")
+
+
+def test_a_log_that_cannot_be_laid_out_whole_is_an_error_and_not_a_shorter_log(tmp_path: Path) -> None:
+    (tmp_path / "ledger.db-wal").touch()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (PAGE_BYTES * 3, limits[1]))  # the kernel then writes short
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            lay_out_log(tmp_path / "ledger.db")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    lay_out_log(tmp_path / "ledger.db")
+    assert (tmp_path / "ledger.db-wal").stat().st_size == WAL_PAGES * PAGE_BYTES
+
+
+def test_a_log_that_could_not_be_emptied_is_never_laid_out_over_its_credits(tmp_path: Path) -> None:
+    class Read(sqlite3.Connection):
+        """As if somebody still read the log: the checkpoint says busy and does nothing."""
+
+        def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+            return super().execute("SELECT 1, 9, 0" if "wal_checkpoint" in sql else sql, *parameters)
+
+    ledger = open_ledger(tmp_path)
+    ledger.append([deposit("i1")])
+    crashed = snapshot(tmp_path, tmp_path / "crash")
+    ledger.close()
+    put_back(crashed, tmp_path, *FILES)
+    with pytest.raises(LedgerUnavailable, match="another program reads it; close that program"):
+        open_ledger(tmp_path, connect=partial(sqlite3.connect, factory=Read))
+    ledger = open_ledger(tmp_path)
+    assert ledger.find_item("i1") is not None
+    ledger.close()

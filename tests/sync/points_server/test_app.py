@@ -6,6 +6,8 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
+
 from sync import wire
 from sync.points_server.app import make_app
 from tests.sync.sync_making import NOW_MS, Bin, chains, deposit, enrolled, make_server
@@ -73,6 +75,26 @@ def test_a_request_in_many_chunks_is_one_request() -> None:
     bin_.exchange()
     send = bin_.until_send()
     app = make_app(server, operator_view=False, clock=lambda: NOW_MS)
+    status, body = call(app, "POST", send.path, client=None, events=chunks(send.body), headers=send.headers)
+    assert (status, wire.decode(body, wire.SyncAnswer).ack.acked_seq) == (200, 2)
+
+
+def test_an_error_of_the_server_is_logged_undone_and_not_told_to_the_caller(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = make_server()
+    bin_ = Bin(server, enrolled(server), chains(deposit("i1")))
+    bin_.exchange()
+    send = bin_.until_send()
+    app = make_app(server, operator_view=False, clock=lambda: NOW_MS)
+    with monkeypatch.context() as patched:
+        # Behind the nonce and the records, in front of the commit.
+        patched.setattr("sync.points_server.intake.has_more", lambda *_: 1 / 0)
+        status, body = call(app, "POST", send.path, client=None, events=chunks(send.body), headers=send.headers)
+    assert status == 500
+    assert wire.decode(body, wire.Refused).error == "an error of this server"
+    assert "ZeroDivisionError" in caplog.text
+    assert server.overview(10)["records"] == []
     status, body = call(app, "POST", send.path, client=None, events=chunks(send.body), headers=send.headers)
     assert (status, wire.decode(body, wire.SyncAnswer).ack.acked_seq) == (200, 2)
 

@@ -58,6 +58,7 @@ def test_the_journal_is_printed_for_people_and_for_programs_and_a_hold_is_releas
     server = opened(tmp_path)
     Bin(server, enrolled(server), chains(deposit("i1"), deposit("i2", points=11))).sync()
     server.close()
+    assert run(tmp_path, "release", "bin-1", "g1", str(2**63)).exit_code == 2
     assert "+10  resident/em4100/k1:aa" in run(tmp_path, "journal").output
     assert run(tmp_path, "release", "bin-1", "g1", "3").output == "released\n"
     assert "not held" in run(tmp_path, "release", "bin-1", "g1", "3").output
@@ -107,12 +108,16 @@ def test_a_tariff_is_read_from_toml_and_json_and_becomes_current(tmp_path: Path)
     [
         ("version = ", "Invalid value"),
         ("version = 2", "items"),
-        ("version = 0\n[items.AA]\nitem_code = 'x'\npoints = 1", "from 1 on"),
-        ("version = 9223372036854775808\n[items.AA]\nitem_code = 'x'\npoints = 1", "from 1 on"),
+        ("version = 0\n[items.AA]\nitem_code = 'x'\npoints = 1", "version .* from 1 to"),
+        ("version = 9223372036854775808\n[items.AA]\nitem_code = 'x'\npoints = 1", "version .* from 1 to"),
         ("version = 2\n[items]", "at least one item"),
         ("version = 2\n[items.AA]\nitem_code = 'x'\npoints = -1", "items.AA"),
         ("version = 2\n[items.AA]\nitem_code = 'x'\npoints = 1000001", "items.AA"),
-        ("version = 2\n[items.AA]\nitem_code = ''\npoints = 1", "items.AA"),
+        ("version = 2\n[items.AA]\nitem_code = ''\npoints = 1", "items.AA.item_code"),
+        ("version = 2\n[items.AA]\nitem_code = 'a\\tb'\npoints = 1".replace("'", '"'), "items.AA.item_code"),
+        (f"version = 2\n[items.AA]\nitem_code = '{'x' * 65}'\npoints = 1", "items.AA.item_code: a name has 1 to 64"),
+        (f"version = 2\n[items.{'A' * 65}]\nitem_code = 'x'\npoints = 1", "items.*a name has 1 to 64"),
+        ("version = 2\n" + "".join(f"[items.A{n}]\nitem_code = 'x'\npoints = 1\n" for n in range(257)), "at most 256"),
         ("version = 2\n[items.AA]\nitem_code = 'x'\npoints = '1'", "int"),
     ],
 )

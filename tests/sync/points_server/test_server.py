@@ -12,15 +12,18 @@ from sync import wire
 from sync.identity import Identity, read_enrol_answer
 from sync.points_server.server import PointsServer
 from sync.points_server.tariffs import DEFAULT_TARIFF
-from sync.records import ZERO_HASH, Record, Tariff, TariffItem, chain_hash, encode_body, kind_of
+from sync.records import ZERO_HASH, Head, Record, Tariff, TariffItem, chain_hash, encode_body, kind_of
+from sync.tariff_bounds import POINTS_MAX
 from tests.sync.sync_making import (
     NOW_MS,
     STAMP,
     Bin,
+    Chains,
     ask_to_enrol,
     chains,
     deposit,
     enrolled,
+    follow,
     head_of,
     make_server,
     started,
@@ -156,6 +159,35 @@ def test_what_is_not_held_cannot_be_released() -> None:
     ):
         with pytest.raises(ValueError, match=words):
             server.release("bin-1", "g1", seq, NOW_MS)
+    assert credited(server) == {"i1": 10}
+
+
+@pytest.mark.parametrize("points", [-5, POINTS_MAX + 1, 2**63, 10**30])
+def test_points_that_no_tariff_could_give_are_never_released(points: int) -> None:
+    server = make_server()
+    bin_ = Bin(server, enrolled(server), chains(deposit("i1", points=points)))
+    bin_.sync()
+    with pytest.raises(ValueError, match="only 0 to 1000000 can be paid; it stays held"):
+        server.release("bin-1", "g1", 2, NOW_MS)
+    assert server.journal() == []
+    assert bin_.sync().verdicts == []
+    assert list(bin_.ledger.held) == [("g1", 2)]
+
+
+@pytest.mark.parametrize(
+    "previous",
+    [
+        Head(generation="g0", seq=10**30, hash="00" * 32),
+        Head(generation="g0", seq=-1, hash="00" * 32),
+        Head(generation="g0", seq=1, hash="x"),
+        Head(generation="g\x00", seq=1, hash="00" * 32),
+    ],
+)
+def test_a_generation_that_follows_on_nonsense_is_taken_as_following_on_nothing(previous: Head) -> None:
+    server = make_server()
+    ledger = Chains(records=[follow(None, "g1", encode_body(started(previous)), "generation_started")])
+    ledger.add(deposit("i1"))
+    Bin(server, enrolled(server), ledger).sync()
     assert credited(server) == {"i1": 10}
 
 
@@ -414,6 +446,9 @@ def test_another_bins_signature_is_refused() -> None:
     assert server.journal() == []
 
 
+HELD = wire.encode(wire.WireHead(generation="g1", seq=1, hash="00" * 32))  # type: ignore[type-var]
+
+
 def test_bytes_that_make_no_sense_are_a_4xx_and_never_a_5xx() -> None:
     server = make_server()
     identity = enrolled(server)
@@ -436,6 +471,7 @@ def test_bytes_that_make_no_sense_are_a_4xx_and_never_a_5xx() -> None:
         (wire.pack(b'{"x":' + b"[" * 100_000), 400),
         (wire.pack(plain.replace(b'"seq":1', b'"seq":18446744073709551616')), 400),
         (wire.pack(plain.replace(b'"seq":1', b'"seq":0')), 400),
+        (wire.pack(plain.replace(b'"held":[]', b'"held":[' + b",".join([HELD] * 1_001) + b"]")), 400),
         (wire.pack(plain.replace(b'"generation":"g1"', b'"generation":"\\ud800"')), 400),
     ]
     for body, expected in cases:
@@ -580,7 +616,7 @@ def test_a_bin_is_given_the_current_tariff_once_and_every_version_stays_payable(
     server = make_server()
     bin_ = Bin(server, enrolled(server), chains(deposit("i1")))
     bin_.tariff_version = None
-    assert bin_.sync().tariff == DEFAULT_TARIFF
+    assert wire.tariff_of(bin_.sync()) == DEFAULT_TARIFF
     assert bin_.sync().tariff is None
     server.add_tariff(_tariff(2, 30))
     bin_.ledger.add(deposit("i2"))
@@ -613,6 +649,42 @@ def test_what_was_held_for_a_forgotten_tariff_is_paid_when_the_server_knows_it_a
     bin_.sync()
     assert credited(server) == {"i1": 30, "i2": 10}
     assert sorted(bin_.ledger.held) == [("g1", 4), ("g1", 5)]
+
+
+def test_an_item_held_under_two_identities_is_paid_once_when_its_tariff_is_known_again() -> None:
+    server = make_server()
+    twice = [deposit("i1", points=30, tariff_version=2) for _ in range(2)]
+    bin_ = Bin(server, enrolled(server), chains(*twice))
+    bin_.sync()
+    assert list(bin_.ledger.held.values()) == ["unknown_tariff"] * 2
+    server.add_tariff(_tariff(2, 30))
+    bin_.ledger.cursor = 0
+    bin_.sync()
+    assert credited(server) == {"i1": 30}
+    assert bin_.ledger.held == {("g1", 3): "item_repeated"}
+
+
+def test_an_item_that_was_released_is_not_paid_again_when_its_tariff_is_known_again() -> None:
+    server = make_server()
+    twice = [deposit("i1", points=30, tariff_version=2) for _ in range(2)]
+    bin_ = Bin(server, enrolled(server), chains(*twice))
+    bin_.sync()
+    server.release("bin-1", "g1", 2, NOW_MS)
+    server.add_tariff(_tariff(2, 30))
+    bin_.ledger.cursor = 0
+    bin_.sync()
+    assert credited(server) == {"i1": 30}
+    assert bin_.ledger.held == {("g1", 3): "item_repeated"}
+
+
+def test_an_item_that_was_paid_in_an_earlier_request_is_not_paid_under_another_identity() -> None:
+    server = make_server()
+    bin_ = Bin(server, enrolled(server), chains(deposit("i1")))
+    bin_.sync()
+    bin_.ledger.add(deposit("i1"))
+    bin_.sync()
+    assert credited(server) == {"i1": 10}
+    assert bin_.ledger.held == {("g1", 3): "item_repeated"}
 
 
 def test_a_class_without_a_line_is_paid_by_the_line_other_at_bin_and_server_alike() -> None:
