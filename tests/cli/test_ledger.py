@@ -57,10 +57,16 @@ def test_evidence_that_cannot_be_read_is_said_by_show_and_replay(folder: Path) -
     assert (replayed.exit_code, "its evidence is damaged" in replayed.output) == (1, True)
 
 
-@pytest.mark.parametrize("ref", ["nosuch", "\udcff", "g:" + "9" * 30, "g:0", "g:" + "9" * 5_000, ":"])
+@pytest.mark.parametrize("ref", ["nosuch", "g:" + "9" * 30, "g:0", "g:" + "9" * 5_000, ":"])
 def test_a_record_that_there_is_not_is_said(folder: Path, ref: str) -> None:
     result = run(folder, "ledger", "show", ref)
     assert (result.exit_code, "no record" in result.output) == (1, True)
+
+
+@pytest.mark.parametrize("command", [("ledger", "show"), ("replay",)])
+def test_half_a_character_of_the_terminal_is_no_record_and_no_traceback(folder: Path, command: tuple[str, ...]) -> None:
+    result = run(folder, *command, "\udcff")
+    assert (result.exit_code, "use UTF-8" in result.output) == (2, True)
 
 
 def test_a_ledger_of_many_slices_is_verified_to_its_end(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
