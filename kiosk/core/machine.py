@@ -52,6 +52,10 @@ from sync.records import (
 
 MASSES_KEPT_MAX = 8
 
+Interruption = Literal["unclear", "door", "hazard"]
+Refused = Literal[judge.Code, Interruption, "unpriced", "over_cap"]
+"""Why something was not credited, as a code of the record and of the screen: all of these but ``accepted``."""
+
 
 def step(bin: Bin, event: Event, now_ms: int) -> Step:
     """Take one event in. Perform the effects in their order; only then derive the screen from the new state."""
@@ -91,7 +95,7 @@ def act(bin: Bin, event: Event, now_ms: int) -> Step:
 def idle(bin: Bin, phase: Idle, event: Event, now_ms: int) -> Step:
     bin = shelf.follow_drift(bin)
     if shelf.unknown(bin):
-        return replace(bin, phase=Recovering(since_ms=now_ms)), ()
+        return replace(bin, phase=Recovering(since_ms=now_ms, session=phase.farewell)), ()
     if isinstance(event, CardPresented) and may_begin(bin, now_ms):
         return begin(bin, Session(holder=event.holder, active_ms=now_ms), now_ms)
     if phase.farewell and now_ms >= phase.farewell_until_ms:
@@ -101,11 +105,6 @@ def idle(bin: Bin, phase: Idle, event: Event, now_ms: int) -> Step:
 
 def may_begin(bin: Bin, now_ms: int) -> bool:
     return senses.no_session_because(bin, now_ms) is None and senses.shut(bin) and not shelf.unknown(bin)
-
-
-def still_there(bin: Bin, session: Session, now_ms: int) -> bool:
-    """Nobody waits for hours: a bin that comes back at night must not open for whoever was there in the evening."""
-    return now_ms - session.active_ms < bin.settings.session_idle_ms
 
 
 def begin(bin: Bin, session: Session, now_ms: int) -> Step:
@@ -119,7 +118,7 @@ def part(bin: Bin, session: Session, now_ms: int) -> Step:
 
 
 def farewell(bin: Bin, session: Session, now_ms: int) -> Step:
-    if session.next_holder and may_begin(bin, now_ms) and still_there(bin, session, now_ms):
+    if session.next_holder and may_begin(bin, now_ms) and senses.still_there(bin, session, now_ms):
         return begin(bin, Session(holder=session.next_holder, active_ms=session.active_ms), now_ms)
     return replace(bin, phase=Idle(farewell=session, farewell_until_ms=now_ms + bin.settings.farewell_ms)), ()
 
@@ -180,7 +179,7 @@ def passed_again(item: Item, event: ItemPassed) -> Item:
     return replace(item, passages=(*item.passages, event.passage)[: judge.PASSAGES_MAX], masses=())
 
 
-def interrupted(bin: Bin, event: Event, now_ms: int) -> str | None:
+def interrupted(bin: Bin, event: Event, now_ms: int) -> Interruption | None:
     """Why an uncommitted item cannot be judged any more."""
     if isinstance(event, InputsLost) and event.source == "pins":
         return "unclear"
@@ -195,11 +194,11 @@ def interrupted(bin: Bin, event: Event, now_ms: int) -> str | None:
             return "unclear"
 
 
-def give_up(bin: Bin, item: Item, session: Session, reason: str, now_ms: int) -> Step:
+def give_up(bin: Bin, item: Item, session: Session, reason: Interruption, now_ms: int) -> Step:
     """Refuse what cannot be judged; the shelf is unknown until the gate has cycled."""
     evidence = encode_evidence(seen(bin, item, mass_mg=None))
     refusal = refuse(item, session, reason, evidence, mass_mg=None)
-    phase = Recovering(since_ms=now_ms)
+    phase = Recovering(since_ms=now_ms, session=replace(session, refused=reason, next_holder=None))
     return replace(bin, phase=phase), (
         LockFlap(),
         Append(ticket=item.item_id, body=refusal, evidence=evidence),
@@ -297,7 +296,7 @@ def points_used(bin: Bin, session: Session, now_ms: int) -> int:
     return used_points(bin.credits, session.holder.ref, cap_now_ms=cap_now_ms, window_ms=bin.settings.cap_window_ms)
 
 
-def refuse(item: Item, session: Session, reason: str, encoded: bytes, *, mass_mg: int | None) -> Refusal:
+def refuse(item: Item, session: Session, reason: Refused, encoded: bytes, *, mass_mg: int | None) -> Refusal:
     return Refusal(
         item_id=item.item_id,
         holder=session.holder,
@@ -369,7 +368,7 @@ def after_tip(bin: Bin, effects: tuple[Effect, ...], now_ms: int) -> Step:
     if not (isinstance(bin.phase, Tipping) and bin.phase.stage == "done"):
         return bin, effects
     session = bin.phase.session
-    if session.next_holder or not may_begin(bin, now_ms) or not still_there(bin, session, now_ms):
+    if session.next_holder or not may_begin(bin, now_ms) or not senses.still_there(bin, session, now_ms):
         bin, more = farewell(bin, session, now_ms)
     else:
         bin, more = begin(bin, session, now_ms)

@@ -32,7 +32,7 @@ from kiosk.core.events import (
     TemperatureMissed,
 )
 from kiosk.core.interlock import Temperature
-from kiosk.core.states import Accepting, Bin, Step
+from kiosk.core.states import Accepting, Bin, Session, Step
 from kiosk.core.tariff import CapClock
 from sync.records import (
     Emptied,
@@ -48,7 +48,13 @@ CLEAR_TICKET = "clear:"
 EMPTY_TICKET = "empty:"
 HAZARD_TICKET = "hazard:"
 
-STUCK = {
+Stuck = Literal["flap", "beams"]
+Danger = Literal["heat"]
+Unsafe = Literal["starting", "door_open", "pins", "temperature_sensor"]
+Closed = Literal[Unsafe, "ledger_damaged", "storage", "scale", "gate", Stuck, "no_tariff"]
+"""Why the bin is closed, as a code of the screen; heat has a scene of its own."""
+
+STUCK: dict[Stuck, str] = {
     "flap": "not sensed closed after locking: push it shut, look for something in it",
     "beams": "blocked for long: clear the chute, wipe both beams",
 }
@@ -277,7 +283,7 @@ def reconcile_faults(bin: Bin, now_ms: int) -> Step:
 # --- may the flap open? ---------------------------------------------------------------------------------------------
 
 
-def closed_because(bin: Bin, now_ms: int) -> str | None:
+def closed_because(bin: Bin, now_ms: int) -> Danger | Unsafe | None:
     """Why the flap must stay locked and the gate still, as a code of the screen; None when all is well.
 
     Everything here holds in every phase. What only matters between sessions is in :func:`no_session_because`.
@@ -295,7 +301,7 @@ def closed_because(bin: Bin, now_ms: int) -> str | None:
     return None
 
 
-def no_session_because(bin: Bin, now_ms: int) -> str | None:
+def no_session_because(bin: Bin, now_ms: int) -> Danger | Closed | None:
     """Why no resident may begin, or go on after the item in hand; None when the bin is open."""
     if because := closed_because(bin, now_ms):
         return because
@@ -316,7 +322,7 @@ def no_session_because(bin: Bin, now_ms: int) -> str | None:
     return None
 
 
-def stuck(bin: Bin, now_ms: int) -> Literal["flap", "beams"] | None:
+def stuck(bin: Bin, now_ms: int) -> Stuck | None:
     """What has not been closed, or clear, for so long that somebody must look."""
     if bin.not_shut_since_ms is None or now_ms - bin.not_shut_since_ms < bin.settings.flap_close_ms:
         return None
@@ -326,3 +332,8 @@ def stuck(bin: Bin, now_ms: int) -> Literal["flap", "beams"] | None:
 def shut(bin: Bin) -> bool:
     """Flap sensed closed and beams clear: nothing can fall in unseen, and no finger is in the way."""
     return bin.levels is not None and bin.levels.flap_closed and bin.levels.beams_clear
+
+
+def still_there(bin: Bin, session: Session, now_ms: int) -> bool:
+    """Nobody waits for hours: a bin that comes back at night must not open for whoever was there in the evening."""
+    return now_ms - session.active_ms < bin.settings.session_idle_ms

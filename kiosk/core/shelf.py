@@ -8,7 +8,7 @@ from typing import Literal
 from kiosk.core import judge, senses
 from kiosk.core.effects import AppendLater, LockFlap, StopGate, TurnGate
 from kiosk.core.events import CardPresented, Event, InputsLost, ItemPassed
-from kiosk.core.states import Bin, Idle, Recovering, Step, Tipping
+from kiosk.core.states import Bin, Idle, Recovering, Session, Step, Tipping
 from sync.records import Deposit, OrphanCleared, Refusal, TipConfirmed, TipFailed
 
 FailureReason = Literal["jam", "door", "hazard", "retracted", "removed"]
@@ -147,6 +147,7 @@ def gate_failed(bin: Bin, phase: Tipping, detail: str, now_ms: int) -> Step:
 def tip_failed(bin: Bin, phase: Tipping, reason: FailureReason, now_ms: int) -> Step:
     """The credit stands. The shelf is unknown from here until the gate has cycled."""
     deposited = isinstance(phase.body, Deposit)
+    session = replace(phase.session, next_holder=None)  # the next one taps again, once the bin is open
     bin = replace(bin, phase=Recovering(since_ms=now_ms, deposited=deposited))
     if not isinstance(phase.body, Deposit):
         return bin, (LockFlap(), StopGate())
@@ -202,8 +203,15 @@ def may_cycle(bin: Bin, now_ms: int) -> bool:
 def recovered(bin: Bin, phase: Recovering, tare_mg: int, now_ms: int) -> Step:
     cleared_mg = (phase.before_mg or 0) - tare_mg
     effects = tuple(AppendLater(body=TipConfirmed(item_id=item_id, recovered=True)) for item_id in bin.open_deposits)
-    bin = replace(bin, phase=Idle(), tare_mg=tare_mg, open_deposits=())
+    bin = replace(bin, phase=goodbye(bin, phase.session, now_ms), tare_mg=tare_mg, open_deposits=())
     if effects or phase.deposited or cleared_mg <= bin.settings.shelf_empty_mg:
         return bin, effects
     bin = replace(bin, notice="orphan_cleared", notice_until_ms=now_ms + bin.settings.notice_ms)
     return bin, (AppendLater(body=OrphanCleared(mass_mg=cleared_mg)),)
+
+
+def goodbye(bin: Bin, session: Session | None, now_ms: int) -> Idle:
+    """Idle, with the goodbye that whoever was interrupted is still there to read."""
+    if session is None or not senses.still_there(bin, session, now_ms):
+        return Idle()
+    return Idle(farewell=session, farewell_until_ms=now_ms + bin.settings.farewell_ms)

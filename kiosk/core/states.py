@@ -60,13 +60,15 @@ class Item:
 class Recovering:
     """The shelf is unknown: cycle the gate once to store, then tare. Also the state after every start.
 
-    ``deposited``: what lies there has its committed deposit already, so clearing it makes no orphan.
+    ``deposited``: what lies there has its committed deposit already, so clearing it makes no orphan. ``session``: whose
+    item was interrupted; that resident still reads what was credited, and why it goes no further.
     """
 
     stage: Literal["waiting", "turning", "homing", "settling"] = "waiting"
     since_ms: int
     before_mg: int | None = None
     deposited: bool = False
+    session: Session | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +180,7 @@ class Bin:
 
     online: bool = False
     sync_trouble: str | None = None
-    notice: str | None = None
+    notice: Literal["orphan_cleared"] | None = None
     notice_until_ms: int = 0
 
 

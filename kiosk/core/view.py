@@ -6,7 +6,7 @@ from typing import Literal, assert_never
 
 from msgspec import Struct
 
-from kiosk.core import machine, senses
+from kiosk.core import judge, machine, senses
 from kiosk.core.states import (
     Accepting,
     Bin,
@@ -35,13 +35,21 @@ Screen = Literal[
     "closed",
     "hazard",
 ]
+InTheWay = Literal["close_flap", "beams"]
+"""For a moment; once it lasts it is one of :data:`kiosk.core.senses.Stuck`."""
+
+Hint = Literal[InTheWay, "one_at_a_time", "clearing", "orphan_cleared", "card_reader"]
+"""What the resident should do or know, beside why the bin is closed and why something was refused."""
+
+Said = tuple[Screen, Hint | senses.Closed | None]
 
 
 class View(Struct, frozen=True, kw_only=True):
     """Everything the page needs; sent whole at every change.
 
     ``reason`` is a code that the page has a sentence for, in both languages: why the bin is closed, why an item was
-    refused, what the resident should do. ``credit`` is set only by a committed deposit.
+    refused, what the resident should do. ``credit`` is set only by a committed deposit; whatever happens to the bin
+    then, it stays until its resident has gone or something else has fallen.
     """
 
     screen: Screen
@@ -51,7 +59,7 @@ class View(Struct, frozen=True, kw_only=True):
     session_points: int = 0
     session_items: int = 0
     remaining_points: int | None = None
-    """How much today's cap still leaves; null without a session."""
+    """How much the cap still leaves in the window that ends now; null without a session."""
     next_resident_waits: bool = False
     online: bool = False
     on_its_way: int = 0
@@ -62,7 +70,7 @@ class View(Struct, frozen=True, kw_only=True):
 
 def view_of(bin: Bin, now_ms: int) -> View:
     """Derive the screen. A credit can come only from a session, and only a commit puts one there."""
-    session = session_of(bin)
+    session = session_of(bin, now_ms)
     screen, reason = scene(bin, now_ms)
     return View(
         screen=screen,
@@ -79,7 +87,7 @@ def view_of(bin: Bin, now_ms: int) -> View:
     )
 
 
-def session_of(bin: Bin) -> Session | None:
+def session_of(bin: Bin, now_ms: int) -> Session | None:
     match bin.phase:
         case Accepting(session=session) | Closing(session=session) | Weighing(session=session):
             return session
@@ -87,7 +95,9 @@ def session_of(bin: Bin) -> Session | None:
             return session
         case Idle(farewell=session):
             return session
-        case Recovering() | Stopped():
+        case Recovering(session=session):
+            return session if session and senses.still_there(bin, session, now_ms) else None
+        case Stopped():
             return None
         case _ as unreachable:
             assert_never(unreachable)
@@ -106,18 +116,15 @@ def scene(bin: Bin, now_ms: int) -> tuple[Screen, str | None]:
         case Stopped():
             return "closed", "starting"
         case Recovering():
-            return recovering_scene(bin, closed)
+            return recovering_scene(bin, closed, now_ms)
         case Idle(farewell=farewell):
             if farewell:
                 return "farewell", farewell.refused
             return idle_scene(bin, closed, now_ms)
         case Accepting(session=session):
-            if session.refused:
-                return "accepting", session.refused
-            return "accepting", "card_reader" if "card_reader" in bin.lost else None
-        case Closing(item=item, since_ms=since_ms):
-            late = now_ms - since_ms >= bin.settings.flap_hint_ms
-            return "closing", "close_flap" if late else ("one_at_a_time" if item and len(item.passages) > 1 else None)
+            return "accepting", session.refused
+        case Closing() as phase:
+            return "closing", closing_reason(bin, phase, now_ms)
         case Weighing():
             return "weighing", None
         case Committing():
@@ -125,28 +132,41 @@ def scene(bin: Bin, now_ms: int) -> tuple[Screen, str | None]:
         case Tipping(session=session):
             if session.refused:
                 return "refused", session.refused
-            return "credited", None if senses.shut(bin) else "close_flap"
+            return "credited", in_the_way(bin, now_ms)
         case _ as unreachable:
             assert_never(unreachable)
 
 
-def recovering_scene(bin: Bin, closed: str | None) -> tuple[Screen, str | None]:
+def recovering_scene(bin: Bin, closed: senses.Closed | None, now_ms: int) -> Said:
     if closed == "starting":
         return "starting", closed
     if closed:
         return "closed", closed
-    if bin.levels is not None and not bin.levels.flap_closed:
-        return "closed", "close_flap"
-    if not senses.shut(bin):
-        return "closed", "beams"
+    if hint := in_the_way(bin, now_ms):
+        return "closed", hint
     return "recovering", "clearing"
 
 
-def idle_scene(bin: Bin, closed: str | None, now_ms: int) -> tuple[Screen, str | None]:
+def idle_scene(bin: Bin, closed: senses.Closed | None, now_ms: int) -> Said:
     if closed:
         return "closed", closed
-    if not senses.shut(bin):
-        return "closed", "close_flap" if bin.levels and not bin.levels.flap_closed else "beams"
+    if hint := in_the_way(bin, now_ms):
+        return "closed", hint
     if now_ms < bin.notice_until_ms:
         return "idle", bin.notice
     return "idle", "card_reader" if "card_reader" in bin.lost else None
+
+
+def closing_reason(bin: Bin, phase: Closing, now_ms: int) -> Hint | senses.Stuck | None:
+    if now_ms - phase.since_ms >= bin.settings.flap_hint_ms:
+        return in_the_way(bin, now_ms)
+    passages = phase.item.passages if phase.item else ()
+    fell = [judge.way_of(passage) == "fell" for passage in passages]
+    return "one_at_a_time" if len(fell) > 1 and all(fell) else None  # what goes up and down hangs on a string
+
+
+def in_the_way(bin: Bin, now_ms: int) -> InTheWay | senses.Stuck | None:
+    """What keeps the bin from being shut: to be let go of, or, when that was of no use, a thing for the staff."""
+    if bin.levels is None or senses.shut(bin):
+        return None
+    return senses.stuck(bin, now_ms) or ("beams" if bin.levels.flap_closed else "close_flap")

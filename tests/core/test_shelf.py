@@ -102,7 +102,7 @@ def test_a_stalled_gate_is_a_jam_and_stays_blocked_until_the_door_was_opened_and
         ),
         (10, weighs(AA_MG), (), "recovering"),
     )
-    book.cycle().shows(("idle", None))
+    book.cycle().shows(("farewell", None))
     assert book.witness.ended == ["i1"]
 
 
@@ -131,7 +131,7 @@ def test_an_unstable_scale_after_the_tip_fails_it_and_heals_without_a_technician
         book.play((100, weighs(0, stable=False), ()))
     book.play((0, COOL), (100, weighs(0, stable=False), (*STOPPED, later(TipFailed, reason="jam"))))
     book.play((100, weighs(0)), (100, weighs(0), (LockFlap(), TurnGate(to="store"))))
-    book.cycle().shows("idle")
+    book.cycle().shows("farewell")
 
 
 def test_a_scale_lost_while_tipping_cannot_confirm_and_heals_when_it_is_back() -> None:
@@ -185,6 +185,33 @@ def test_the_tare_follows_a_creeping_scale_but_no_battery() -> None:
     assert book.bin.tare_mg == weighs(1_300).mass_mg
     book.play((100, weighs(4_300)), (100, weighs(4_300)))
     assert book.phase() == "Recovering waiting"
+
+
+@pytest.mark.parametrize("phase", TIPPING)
+@pytest.mark.parametrize("event", [HOT, DOOR_OPEN, passed("i2", UP_EDGES), InputsLost(source="pins"), STALLED])
+def test_the_credit_of_a_failed_tip_stays_with_its_resident_and_the_next_taps_again(phase: str, event: Event) -> None:
+    book = at(phase).play((10, card(BOB)), (10, event))
+    if phase == "Tipping settling" and event == STALLED:
+        return  # the gate has arrived already
+    assert book.phase() == "Recovering waiting"
+    assert book.view.credit is not None
+    assert (book.view.credit.item_id, book.view.session_points) == ("i1", 10)
+    assert not book.view.next_resident_waits
+
+
+def test_whoever_was_interrupted_gets_a_goodbye_while_still_there() -> None:
+    book = at("Tipping turning").play((10, passed("i2", UP_EDGES)), (10, levels()))
+    book.cycle().shows(("farewell", None))
+    assert (book.view.session_points, book.view.session_items) == (10, 1)
+    book.wait(Settings().farewell_ms)
+    assert book.shows(("idle", None)).view.credit is None
+
+
+def test_nobody_gets_a_goodbye_long_after() -> None:
+    book = at("Tipping turning").play((10, DOOR_OPEN))
+    book.wait(Settings().session_idle_ms)
+    assert book.shows(("closed", "door_open")).view.credit is None
+    book.play((10, levels())).cycle().shows(("idle", None))
 
 
 # --- recovering -----------------------------------------------------------------------------------------------------

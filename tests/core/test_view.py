@@ -3,31 +3,43 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, get_args
 
 import pytest
 
+from kiosk.core import machine, senses
 from kiosk.core.events import (
     DeviceLost,
     DonePressed,
+    HazardClearRequested,
+    InputsLost,
     LanguageChosen,
     StopRequested,
     StorageFailed,
     StorageReturned,
     SyncChanged,
 )
+from kiosk.core.settings import Settings
 from kiosk.core.view import scene, view_of
+from sync.records import CappedCredit, FaultCleared
 from tests.core.playbook import (
+    AA_EDGES,
+    AA_MG,
     ALICE,
     BOB,
     COOL,
+    HAND_EDGES,
     HOT,
     PHASES,
     STOPPED,
     STRING_EDGES,
+    UP_EDGES,
     Playbook,
     appended,
     at,
     card,
+    later,
+    later_by,
     levels,
     opened,
     passed,
@@ -94,8 +106,11 @@ def test_an_idle_bin_says_what_is_in_the_way() -> None:
     ).shows(("idle", "card_reader"))
 
 
-def test_a_session_says_when_its_reader_is_lost_unless_something_was_refused() -> None:
-    at("Accepting").play((0, DeviceLost(device="card_reader", detail="gone"))).shows(("accepting", "card_reader"))
+def test_a_session_needs_no_reader_any_more() -> None:
+    at("Accepting").play((0, DeviceLost(device="card_reader", detail="gone"))).shows(("accepting", None))
+
+
+def test_a_refusal_is_told_until_the_session_has_ended() -> None:
     book = Playbook().begun().judged(edges=STRING_EDGES).play((0, appended())).shows(("refused", "retracted"))
     book.tipped("return").shows(("accepting", "retracted"))
     book.play((0, DonePressed()), (0, levels()), (150, levels())).shows(("farewell", "retracted"))
@@ -105,6 +120,28 @@ def test_two_passages_ask_for_one_at_a_time_and_a_late_flap_to_be_shut() -> None
     book = at("Closing").play((0, passed("i2"), (), ("closing", "one_at_a_time")))
     book.wait(5_000)
     book.shows(("closing", "close_flap"))
+
+
+@pytest.mark.parametrize("edges", [UP_EDGES, HAND_EDGES])
+def test_a_battery_on_a_string_is_not_asked_to_come_one_at_a_time(edges: tuple[Any, ...]) -> None:
+    book = at("Closing").play((0, passed("i2", edges), (), ("closing", None)))
+    book.play((0, passed("i3"), (), ("closing", None)))
+
+
+def test_a_flap_that_stays_open_is_a_matter_for_the_staff_whatever_lies_on_the_shelf() -> None:
+    book = at("Closing")
+    book.wait(29_000)
+    book.shows(("closing", "close_flap")).wait(2_000)
+    book.shows(("closing", "flap")).play((0, levels(), (later(FaultCleared),), ("closing", None)))
+    book = at("Tipping turning").play((0, levels(flap_closed=False)))
+    book.wait(31_000)
+    book.shows(("credited", "flap"))
+
+
+def test_a_beam_that_stays_blocked_is_not_the_flap() -> None:
+    book = at("Closing").play((0, levels(beam_b_blocked=True)))
+    book.wait(5_000)
+    book.shows(("closing", "beams"))
 
 
 def test_a_session_that_ends_without_an_item_just_closes() -> None:
@@ -150,3 +187,129 @@ def test_a_phase_that_nobody_wrote_has_no_scene() -> None:
         view_of(nobody, book.now_ms)
     with pytest.raises(AssertionError):
         scene(nobody, book.now_ms)
+
+
+# --- every code that there is can be seen ---------------------------------------------------------------------------
+
+
+def closed_by(code: str) -> Playbook:
+    book = at("Idle")
+    match code:
+        case "starting":
+            return book.play((10, StopRequested()))
+        case "door_open":
+            return book.play((10, levels(door_closed=False)))
+        case "pins":
+            return book.play((10, DeviceLost(device="pins", detail="gone")))
+        case "scale":
+            return book.play((10, DeviceLost(device="scale", detail="gone")))
+        case "gate":
+            return at("Recovering turning").play((10, levels(gate="between", gate_fault="stall")))
+        case "temperature_sensor":
+            book.wait(11_000, without=("thermometer",))
+        case "ledger_damaged":
+            return book.play((10, StorageFailed(reason="damaged", damaged=True)))
+        case "storage":
+            return book.play((10, StorageFailed(reason="disk full")))
+        case "no_tariff":
+            return Playbook().ready(tariff=None)
+        case "flap":
+            book.play((10, levels(flap_closed=False))).wait(31_000)
+        case "beams":
+            book.play((10, levels(beam_a_blocked=True))).wait(31_000)
+    return book
+
+
+@pytest.mark.parametrize("code", get_args(senses.Closed))
+def test_each_reason_to_be_closed_is_shown(code: str) -> None:
+    closed_by(code).shows(("closed", code))
+
+
+TWO_FELL = (*AA_EDGES, *later_by(AA_EDGES, 80_000))
+JUDGED: dict[str, tuple[int, tuple[Any, ...]]] = {
+    "retracted": (AA_MG, STRING_EDGES),
+    "hand": (AA_MG, HAND_EDGES),
+    "too_light": (100, AA_EDGES),
+    "mixed": (400_000, TWO_FELL),
+    "not_a_battery": (250_000, AA_EDGES),
+    "unpriced": (40_000, AA_EDGES),
+}
+
+
+def refused_for(code: str) -> Playbook:
+    if code in JUDGED:
+        net_mg, edges = JUDGED[code]
+        return Playbook().begun().judged(net_mg=net_mg, edges=edges).committed()
+    match code:
+        case "unweighed":
+            book = at("Weighing")
+            book.wait(9_000, without=("scale",))
+            return book.play((0, appended()))
+        case "over_cap":
+            used = CappedCredit(ref=ALICE.ref, cap_ms=0, points=100)
+            book = Playbook(Settings(over_cap="refuse")).ready(credits=(used,))
+            return book.play((10, card())).judged().committed()
+        case "door":
+            book = at("Weighing").play((10, levels(door_closed=False)), (10, appended()), (10, levels()))
+        case "hazard":
+            book = at("Weighing").play((10, HOT), (10, appended()), (10, appended("hazard:heat")), (10, COOL))
+            book.play((10, HazardClearRequested(ticket="t", reason="cool")), (10, appended("clear:t")))
+        case _:
+            book = at("Weighing").play((10, InputsLost(source="pins")), (10, appended()), (10, levels()))
+    return book.play((10, weighs(AA_MG)), (10, weighs(AA_MG))).cycle()
+
+
+@pytest.mark.parametrize("code", [code for code in get_args(machine.Refused) if code != "accepted"])
+def test_each_reason_of_a_refusal_is_shown(code: str) -> None:
+    book = refused_for(code)
+    assert book.view.screen in ("refused", "accepting", "farewell")
+    assert book.view.reason == code
+    assert book.view.credit is None
+
+
+# --- a credit outlives the trouble after it -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("trouble", "scene"),
+    [
+        (levels(door_closed=False), ("closed", "door_open")),
+        (HOT, ("hazard", "heat")),
+        (passed("i2", UP_EDGES), ("recovering", "clearing")),
+    ],
+)
+def test_trouble_in_the_step_of_the_commit_takes_no_credit_off_the_screen(
+    trouble: Any, scene: tuple[str, str | None]
+) -> None:
+    book = at("Committing").play((10, trouble))
+    assert book.view.credit is None
+    book.play((10, appended())).shows(scene)
+    assert book.view.credit is not None
+    assert (book.view.credit.item_id, book.view.session_points) == ("i1", 10)
+    assert book.view.remaining_points == 90
+
+
+def test_a_battery_taken_away_before_its_commit_is_still_told_as_credited() -> None:
+    book = at("Committing").play((10, weighs(0)), (10, weighs(0)), (10, appended())).shows(("recovering", "clearing"))
+    assert book.view.credit is not None
+
+
+def test_trouble_after_the_tip_takes_no_credit_off_the_screen() -> None:
+    book = at("Tipping settling").play(
+        (10, card(BOB)), (10, weighs(0)), (10, DeviceLost(device="scale", detail="gone"))
+    )
+    book.play((5_001, COOL)).shows(("closed", "scale"))
+    assert book.view.credit is not None
+    book = at("Accepting").deposit("i1").play((10, levels(door_closed=False)))
+    book.play((10, levels(door_closed=False)), (150, levels(door_closed=False))).shows(("farewell", None))
+    book.play((10, levels(gate="between"))).shows(("recovering", "clearing"))
+    assert book.view.credit is not None
+
+
+def test_what_is_not_committed_is_no_credit_however_it_ends() -> None:
+    for trouble in (levels(door_closed=False), HOT, InputsLost(source="pins")):
+        book = at("Weighing").play((10, trouble))
+        assert book.view.credit is None
+        book.play((10, appended()))
+        assert book.view.credit is None
+        assert book.view.session_points == 0

@@ -23,6 +23,7 @@ SAID_ON: dict[str, tuple[ScreenName, ...]] = {
     "any": ("recovering", "idle", "accepting", "closing", "closed"),
     "refused": ("refused", "accepting", "farewell"),
 }
+TROUBLE: tuple[ScreenName, ...] = ("closed", "recovering", "hazard")
 OPEN: tuple[ScreenName, ...] = ("accepting", "credited")
 
 
@@ -41,10 +42,17 @@ def gallery() -> Iterator[tuple[str, View]]:
                 full = View(screen=screen, language="zh", reason=code, session_points=9990, session_items=99)
                 left = msgspec.structs.replace(full, remaining_points=9990, on_its_way=999, deadline_ms=120_000)
                 yield f"{screen}-{code}", left
+                if screen in TROUBLE:
+                    yield f"{screen}-{code}-recorded", msgspec.structs.replace(left, credit=credit(9990))
     flap = View(screen="credited", language="zh", reason="close_flap", credit=credit(9990), session_points=9990)
     yield "credited-close_flap", msgspec.structs.replace(flap, session_items=99, deadline_ms=120_000)
     busy = View(screen="accepting", language="zh", session_points=9990, session_items=99, remaining_points=9990)
     yield "accepting-busy", msgspec.structs.replace(busy, deadline_ms=120_000, on_its_way=9999)
+    went_on = msgspec.structs.replace(busy, credit=credit(9990), deadline_ms=120_000, on_its_way=9999)
+    yield "accepting-recorded", went_on
+    yield "closing-recorded", msgspec.structs.replace(went_on, screen="closing", deadline_ms=None)
+    for code in ("flap", "beams"):
+        yield f"credited-{code}", msgspec.structs.replace(flap, reason=code, session_items=99)
     yield "accepting-next", msgspec.structs.replace(busy, deadline_ms=120_000, next_resident_waits=True)
     for name in ("weighing", "closing", "committing", "refused"):
         yield f"{name}-next", View(screen=name, language="zh", next_resident_waits=True)
@@ -155,7 +163,7 @@ MEASURE = """
     return found;
 """
 
-BODY = ("text", "session", "remaining", "notice", "next", "countdown", "done", "language", "item")
+BODY = ("text", "session", "remaining", "recorded", "notice", "next", "countdown", "done", "language", "item")
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -172,7 +180,7 @@ def test_every_view_fits_and_is_legible(opened: Browser, served: tuple[Screen, l
     assert seen["headline"]["text"]
     for name in BODY:
         assert name not in seen or seen[name]["px"] >= 28, name
-    drawings = [name for name in seen if name in {*SCREENS, "lost", "qr", "hand"}]
+    drawings = [name for name in seen if name in {*SCREENS, "lost", "qr", "hand", "crossed"}]
     assert len(drawings) == 1
     shown = " ".join(each["text"] or "" for each in seen.values())
     assert "{" not in shown
@@ -202,7 +210,43 @@ def test_points_are_the_largest_thing_on_the_screen(opened: Browser, served: tup
 def test_an_unpaid_credit_is_thanked_for_and_shows_no_points(opened: Browser, served: tuple[Screen, list[str]]) -> None:
     show(opened, served[0], msgspec.structs.replace(CREDITED, credit=credit(points=0, unpaid=True), language="en"))
     assert visible(opened, "points") is None
-    assert "no points today" in (visible(opened, "text") or "")
+    assert "without points" in (visible(opened, "text") or "")
+
+
+@pytest.mark.parametrize("name", TROUBLE)
+def test_in_trouble_the_points_of_the_visit_are_said_to_be_safe(
+    opened: Browser, served: tuple[Screen, list[str]], name: ScreenName
+) -> None:
+    show(opened, served[0], msgspec.structs.replace(CREDITED, screen=name))
+    assert visible(opened, "recorded") == "本次 +30 分，已经记好了"
+    show(opened, served[0], msgspec.structs.replace(CREDITED, screen=name, language="en"))
+    assert visible(opened, "recorded") == "+30 points, recorded"
+    show(opened, served[0], msgspec.structs.replace(CREDITED, screen=name, credit=None))
+    assert visible(opened, "recorded") is None, "the thing in hand is not recorded"
+    unpaid = credit(points=0, unpaid=True)
+    show(opened, served[0], msgspec.structs.replace(CREDITED, screen=name, credit=unpaid, session_points=0))
+    assert visible(opened, "recorded") is None
+
+
+def test_a_credit_stays_in_sight_while_the_bin_waits_for_the_next_battery(
+    opened: Browser, served: tuple[Screen, list[str]]
+) -> None:
+    show(opened, served[0], msgspec.structs.replace(CREDITED, screen="accepting"))
+    assert visible(opened, "recorded") == "+10 分，已经记好了"
+    show(opened, served[0], msgspec.structs.replace(CREDITED, screen="accepting", credit=credit(0, unpaid=True)))
+    assert visible(opened, "recorded") is None
+
+
+DRAWN = "return document.querySelector('[data-icon]:not([hidden])').dataset.icon"
+
+
+@pytest.mark.parametrize("code", SENTENCES["reasons"]["refused"])
+def test_what_was_refused_is_drawn_as_refused_and_never_as_something_to_put_in(
+    opened: Browser, served: tuple[Screen, list[str]], code: str
+) -> None:
+    for name in SAID_ON["refused"]:
+        show(opened, served[0], View(screen=name, language="zh", reason=code))
+        assert opened.run(DRAWN) in ("refused", "crossed", "hand", "hazard")
 
 
 @pytest.mark.parametrize("name", [name for name in SCREENS if name not in ("credited", "farewell")])
@@ -234,7 +278,7 @@ def test_offline_is_a_calm_mark_and_what_is_on_its_way_is_counted_apart(
 
 def test_the_next_resident_is_asked_to_wait(opened: Browser, served: tuple[Screen, list[str]]) -> None:
     show(opened, served[0], View(screen="weighing", language="en", next_resident_waits=True))
-    assert visible(opened, "next") == "One moment: next neighbour's card was read"
+    assert visible(opened, "next") == "Next card or code was read. One moment."
 
 
 def test_the_deadline_counts_down(opened: Browser, served: tuple[Screen, list[str]]) -> None:

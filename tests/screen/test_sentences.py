@@ -4,46 +4,22 @@ from typing import Any, get_args
 
 import pytest
 
-from kiosk.core.view import Screen
+from kiosk.core import machine, senses
+from kiosk.core.view import Hint, Screen
 from kiosk.screen.server import STATIC
 
 SENTENCES: dict[str, Any] = json.loads((STATIC / "sentences.json").read_text(encoding="utf-8"))
 
-CLOSED = [
-    "door_open",
-    "storage",
-    "ledger_damaged",
-    "temperature_sensor",
-    "scale",
-    "gate",
-    "flap",
-    "beams",
-    "no_tariff",
-    "starting",
-    "shelf_unknown",
-    "pins",
-]
-REFUSED = [
-    "not_a_battery",
-    "unpriced",
-    "retracted",
-    "too_light",
-    "unweighed",
-    "mixed",
-    "hand",
-    "over_cap",
-    "unclear",
-    "door",
-    "hazard",
-    "flap",
-]
-REASONS = [
-    *(("closed", code) for code in CLOSED),
-    *(("refused", code) for code in REFUSED),
+GENERAL = {*get_args(Hint), *get_args(senses.Stuck)} - {"card_reader"}
+"""What is said with the same words wherever it is said."""
+REASONS = {
+    *(("closed", code) for code in get_args(senses.Closed) if code not in GENERAL),
+    *(("hazard", code) for code in get_args(senses.Danger)),
+    *(("refused", code) for code in get_args(machine.Refused) if code != "accepted"),
     ("idle", "card_reader"),
-    ("hazard", "heat"),
-    *(("any", code) for code in ("close_flap", "one_at_a_time", "clearing", "orphan_cleared")),
-]
+    *(("any", code) for code in GENERAL),
+}
+"""Every code that the core can give, from its own types; each is played in tests/core/test_view.py."""
 
 
 def both(entry: dict[str, Any]) -> list[dict[str, str]]:
@@ -51,7 +27,7 @@ def both(entry: dict[str, Any]) -> list[dict[str, str]]:
     return [entry["zh"], entry["en"]]
 
 
-@pytest.mark.parametrize(("table", "code"), REASONS)
+@pytest.mark.parametrize(("table", "code"), sorted(REASONS))
 def test_every_reason_has_a_headline_and_a_sentence_in_both_languages(table: str, code: str) -> None:
     for said in both(SENTENCES["reasons"][table][code]):
         assert said.keys() == {"headline", "text"}

@@ -8,7 +8,10 @@ const RECONNECT_AFTER_MS = 5000;
 const MOODS = {
   idle: "calm", accepting: "go", credited: "go", farewell: "go", refused: "sorry", closed: "shut", hazard: "danger",
 };
-const ICONS = { card_reader: "qr", hand: "hand", hazard: "hazard", close_flap: "closing", starting: "starting" };
+const ICONS = { card_reader: "qr", close_flap: "closing", flap: "closing", beams: "hand", starting: "starting" };
+// Whatever was refused is never drawn as something to put in.
+const REFUSED_ICONS = { hand: "hand", hazard: "hazard", not_a_battery: "crossed", unpriced: "crossed", over_cap: "crossed" };
+const TROUBLE = ["closed", "recovering", "hazard"];
 const ENDED_BY_THE_RESIDENT = ["accepting", "credited"];
 
 const byId = (id) => document.getElementById(id);
@@ -51,6 +54,18 @@ function pointsOf(view) {
   return null;
 }
 
+function iconOf(view) {
+  return refusalOf(view) ? REFUSED_ICONS[view.reason] ?? "refused" : ICONS[view.reason] ?? view.screen;
+}
+
+function creditOf(view, labels) {
+  // The credit stays in sight when the bin goes on; in trouble, the whole visit is said to be safe.
+  if (!view.credit) return null;
+  if (TROUBLE.includes(view.screen)) return view.session_points > 0 ? filled(labels.recorded, { n: view.session_points }) : null;
+  const wentOn = ["accepting", "closing"].includes(view.screen) && !view.credit.unpaid;
+  return wentOn ? filled(labels.just_now, { n: view.credit.points }) : null;
+}
+
 function filled(template, values) {
   return template.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
@@ -85,13 +100,14 @@ function render() {
   stage.dataset.screen = screen;
   stage.dataset.mood = moodOf(shown);
   stage.classList.toggle("explains", Boolean(reasonOf(shown)) && shown.session_items > 0);
-  const wanted = ICONS[shown.reason] ?? (screen === "farewell" && refusalOf(shown) ? "refused" : screen);
+  const wanted = iconOf(shown);
   const icons = [...document.querySelectorAll("[data-icon]")];
   const icon = icons.some((each) => each.dataset.icon === wanted) ? wanted : "lost";
   for (const each of icons) each.toggleAttribute("hidden", each.dataset.icon !== icon);
 
   put("headline", saying.headline);
   put("text", filled(saying.text, { item: itemOf(shown.credit, language) }));
+  put("recorded", creditOf(shown, labels));
   byId("points").hidden = points === null;
   put("points_figure", points === null ? null : screen === "credited" ? `+${points}` : `${points}`);
   put("points_unit", points === null ? null : labels.points);
