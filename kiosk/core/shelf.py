@@ -148,7 +148,7 @@ def tip_failed(bin: Bin, phase: Tipping, reason: FailureReason, now_ms: int) -> 
     """The credit stands. The shelf is unknown from here until the gate has cycled."""
     deposited = isinstance(phase.body, Deposit)
     session = replace(phase.session, next_holder=None)  # the next one taps again, once the bin is open
-    bin = replace(bin, phase=Recovering(since_ms=now_ms, deposited=deposited))
+    bin = replace(bin, phase=Recovering(since_ms=now_ms, deposited=deposited, session=session))
     if not isinstance(phase.body, Deposit):
         return bin, (LockFlap(), StopGate())
     return bin, (LockFlap(), StopGate(), AppendLater(body=TipFailed(item_id=phase.body.item_id, reason=reason)))
