@@ -105,6 +105,8 @@ def ask(path: Path, request: Request) -> Reply:
         raise NotRunning(f"no daemon answers at {path}; start it: systemctl start battery-kiosk") from error
     except ConnectionError as error:
         raise NotRunning(f"the daemon at {path} hung up; {LOOK}") from error
+    except BlockingIOError as error:
+        raise NotRunning(f"the daemon at {path} has too many clients at once; try again") from error
     except PermissionError as error:
         raise NotRunning(f"{path}: permission denied; use sudo, or join the group battery-kiosk") from error
     except TimeoutError as error:
