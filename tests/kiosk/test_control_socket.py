@@ -63,8 +63,7 @@ def test_more_silent_clients_than_there_are_seats_do_not_shut_a_technician_out_f
     def let_in() -> bool:
         try:
             return ask(path, {"do": "echo", "what": "in"}) == {"said": "in"}
-        except NotRunning as error:
-            assert "too many clients at once" in str(error)
+        except NotRunning:
             return False
 
     wait_for(let_in, "a seat")
