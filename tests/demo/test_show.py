@@ -170,15 +170,17 @@ def test_every_button_of_the_page_is_told_in_its_own_words():
     assert set(re.findall(r'data-other="(\w+)"', page)) | set(labels) == set(WORDS)
 
 
-def test_ctrl_c_ends_all_children_with_a_stream_open(page: tuple[Demo, str]):
-    running, address = page
-    children = running.children()
-    assert len(children) == 3
-    with urllib.request.urlopen(f"{address}/live", timeout=WAIT_S) as stream:
-        assert stream.readline().startswith(b"retry")
-        assert running.stop() == 0
-    for pid in children:
-        assert not Path(f"/proc/{pid}").exists()
+def test_ctrl_c_ends_all_children_with_a_stream_open(tmp_path: Path):
+    """On a demo of its own: tests run in any order, and the page's one is for the others."""
+    with demo(tmp_path, "--port", "0") as running:
+        address = running.line(r"http://127\.0\.0\.1:\d+")[0]
+        children = running.children()
+        assert len(children) == 3
+        with urllib.request.urlopen(f"{address}/live", timeout=WAIT_S) as stream:
+            assert stream.readline().startswith(b"retry")
+            assert running.stop() == 0
+        for pid in children:
+            assert not Path(f"/proc/{pid}").exists()
 
 
 def test_a_child_that_dies_is_reported_with_its_last_lines(tmp_path: Path):
